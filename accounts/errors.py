@@ -1,0 +1,23 @@
+"""The one error type for what we refuse to do. It lives in the lowest app because every app raises it."""
+
+from collections.abc import Mapping
+
+
+class Refusal(Exception):
+    """A request that will not be carried out, with what to tell the one who asked.
+
+    `code` is stable and for programs (``offset_mismatch``); `message` is a sentence for people that says what to do;
+    `status` is the HTTP status; `headers` go with the answer. Messages never carry data of other people.
+    """
+
+    def __init__(self, code: str, message: str, *, status: int, headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.status = status
+        self.headers = dict(headers or {})
+
+
+def not_found(what: str) -> Refusal:
+    """For what does not exist and for what belongs to somebody else: the two must look the same."""
+    return Refusal("not_found", f"There is no such {what} of yours.", status=404)

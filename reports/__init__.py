@@ -1,0 +1,1 @@
+"""Jobs that fold an upload into a report: life cycle, worker, live events, results."""

@@ -1,0 +1,63 @@
+"""Live events: a job's snapshot, published to its owner's group after every change.
+
+Events are for watching, never for deciding: one may be lost, and consumers find out by the job's version.
+"""
+
+import logging
+import threading
+import time
+import uuid
+
+from channels.layers import get_channel_layer
+
+from reports import loop
+from reports.models import Job
+from reports.snapshots import describe
+
+logger = logging.getLogger(__name__)
+
+# Progress events a job, from one process: four a second is what an eye can follow.
+PROGRESS_INTERVAL = 0.25
+# How long a change may wait for a channel layer that hangs. A browser finds the truth by itself within seconds.
+PUBLISH_TIMEOUT = 1.0
+
+# Jobs often end in another process than the one that announces their progress; forget them now and then.
+REMEMBERED_JOBS = 10_000
+
+_last_progress: dict[uuid.UUID, float] = {}
+_lock = threading.Lock()
+
+
+def group_of(owner_id: int) -> str:
+    """The channel group of everybody who watches this owner's jobs: the owner's own browsers."""
+    return f"jobs.{owner_id}"
+
+
+def announce(job_id: uuid.UUID) -> None:
+    """Publish the job as it is now. Never raises: whatever changed the job has happened already."""
+    job = Job.objects.select_related("upload").filter(pk=job_id).first()
+    if job is None:
+        return
+    if job.is_finished:
+        with _lock:
+            _last_progress.pop(job_id, None)
+    layer = get_channel_layer()
+    message = {"type": "job.changed", "job": describe(job)}
+    try:
+        loop.run(layer.group_send(group_of(job.owner_id), message), timeout=PUBLISH_TIMEOUT)
+    except (TimeoutError, OSError) as error:
+        logger.warning("event of job %s not published: %r", job_id, error)
+    except Exception:
+        logger.warning("event of job %s not published", job_id, exc_info=True)
+
+
+def announce_progress(job_id: uuid.UUID) -> None:
+    """Publish the job unless this process has just done so; the next progress, or the job's end, tells more."""
+    now = time.monotonic()
+    with _lock:
+        if now - _last_progress.get(job_id, -PROGRESS_INTERVAL) < PROGRESS_INTERVAL:
+            return
+        if len(_last_progress) > REMEMBERED_JOBS:
+            _last_progress.clear()
+        _last_progress[job_id] = now
+    announce(job_id)

@@ -1,0 +1,27 @@
+"""Hints to the workers: a message that says "look", and nothing else.
+
+A hint may be lost, doubled or late without harm; the sweeper finds what no hint announced. So a broker that is down
+must not fail the upload that wanted to send one.
+"""
+
+import logging
+
+from celery import current_app
+from kombu.exceptions import OperationalError
+
+logger = logging.getLogger(__name__)
+
+TASK = "reports.tasks.claim_next"
+# A hint that nobody took by then is worth nothing: the sweeper has looked many times since.
+EXPIRES_SECONDS = 60
+
+
+def send() -> bool:
+    """Ask a worker to claim the next job; returns whether the broker took the message."""
+    try:
+        # By name: the task's module imports the whole of the work, which whoever sends a hint need not know.
+        current_app.send_task(TASK, expires=EXPIRES_SECONDS)
+    except (OperationalError, OSError) as error:
+        logger.warning("hint not sent, the sweeper will find the work: %s", error)
+        return False
+    return True

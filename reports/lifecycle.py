@@ -1,0 +1,295 @@
+"""A job's life: ``pending → processing → completed | failed | cancelled``, and back to pending by retry.
+
+The one place that changes a job's state. The row in the database is the truth; messages are hints. Every change is a
+guarded UPDATE, and a count other than 1 means that somebody else has decided: nothing is written then.
+
+The promise is at-least-once execution and an exactly-once result. A worker claims a job with a fresh token and a
+lease; whatever it writes is guarded by that token. Failure story: worker A is stopped (SIGSTOP) longer than its lease,
+B claims the job and goes on from the last checkpoint, A wakes up and commits its window. A's UPDATE names a token that
+is no longer there, hits no row, and its transaction is rolled back: the window is counted once, by B.
+
+Times of leases are the database's clock alone; a worker's clock may be wrong.
+"""
+
+import logging
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from django.conf import settings
+from django.db import connection, transaction
+from django.db.models import (
+    DateTimeField,
+    ExpressionWrapper,
+    F,
+    Max,
+    OuterRef,
+    Q,
+    QuerySet,
+    Subquery,
+)
+from django.db.models.expressions import Combinable
+from django.db.models.functions import Coalesce, Now
+
+from accounts.errors import Refusal
+from reports import checkpoints, events, hints
+from reports.models import FINISHED, OPEN, Job
+from uploads.models import Upload
+
+logger = logging.getLogger(__name__)
+Status = Job.Status
+
+
+class ClaimLost(Exception):
+    """The job is no longer this worker's: taken over, cancelled or failed by somebody else. Stop and write nothing."""
+
+
+@dataclass(frozen=True)
+class Claim:
+    """The right to work on a job: its id and the token under which everything is written."""
+
+    job_id: uuid.UUID
+    token: uuid.UUID
+
+    def rows(self) -> QuerySet[Job]:
+        """The job's row while the claim holds; else nothing."""
+        return Job.objects.filter(pk=self.job_id, token=self.token, status=Status.PROCESSING)
+
+
+def create(upload: Upload, *, kind: Job.Kind = Job.Kind.SALES, options: Mapping[str, Any] | None = None) -> Job:
+    """A new job over `upload`, for its owner."""
+    job = Job.objects.create(owner=upload.owner, upload=upload, kind=kind, options=dict(options or {}))
+    _announce(job.pk)
+    transaction.on_commit(lambda: hint_if_runnable(job.pk))
+    return job
+
+
+def runnable() -> QuerySet[Job]:
+    """Open jobs that nobody holds and that have something to fold: a whole window, or the file's end."""
+    whole = Q(upload__state=Upload.State.COMPLETE)
+    window = Q(upload__state=Upload.State.RECEIVING, upload__offset__gte=F("bytes_done") + settings.WINDOW_BYTES)
+    return Job.objects.filter(
+        _free(), whole | window, status__in=OPEN, cancel_requested=False, attempt__lt=settings.MAX_ATTEMPTS
+    )
+
+
+def hint_if_runnable(job_id: uuid.UUID) -> None:
+    """Tell the workers that there is something to do, if there is."""
+    if runnable().filter(pk=job_id).exists():
+        hints.send()
+
+
+def claim() -> Claim | None:
+    """Take the next runnable job: of the owner whose latest claim is the longest ago, the oldest job."""
+    turn = Job.objects.filter(owner=OuterRef("owner")).values("owner").annotate(at=Max("claimed_at")).values("at")
+    candidates = runnable().annotate(turn=Subquery(turn)).order_by(F("turn").asc(nulls_first=True), "created_at", "pk")
+    with transaction.atomic():
+        if connection.features.has_select_for_update_skip_locked:
+            # Two workers that look at once get two jobs, instead of one of them waiting for the other's.
+            candidates = candidates.select_for_update(skip_locked=True, of=("self",))
+        job = candidates.only("pk").first()
+        if job is None:
+            return None
+        token = uuid.uuid4()
+        taken = Job.objects.filter(_free(), pk=job.pk, status__in=OPEN, cancel_requested=False).update(
+            status=Status.PROCESSING,
+            token=token,
+            lease_until=_lease_end(),
+            claimed_at=Now(),
+            started_at=Coalesce("started_at", Now()),
+            attempt=F("attempt") + 1,
+            version=F("version") + 1,
+        )
+        if not taken:
+            return None
+        _announce(job.pk)
+    return Claim(job_id=job.pk, token=token)
+
+
+def renew(claim: Claim) -> bool:
+    """Prolong the lease; returns whether the job should go on, which it should not when cancelling was asked for.
+
+    Raises `ClaimLost`.
+    """
+    if not claim.rows().update(lease_until=_lease_end()):
+        raise ClaimLost
+    return not claim.rows().filter(cancel_requested=True).exists()
+
+
+def commit_window(
+    claim: Claim, *, start: int, end: int, state: bytes, rows: int, bad_rows: int, layout: Mapping[str, Any]
+) -> None:
+    """Write the checkpoint of the bytes ``[start, end)``: all of it or nothing, and only under the claim.
+
+    Raises `ClaimLost`, having written nothing.
+    """
+    with transaction.atomic():
+        moved = (
+            claim.rows()
+            .filter(bytes_done=start)
+            .update(
+                bytes_done=end,
+                rows=F("rows") + rows,
+                bad_rows=F("bad_rows") + bad_rows,
+                layout=layout,
+                attempt=1,
+                lease_until=_lease_end(),
+                version=F("version") + 1,
+            )
+        )
+        if not moved:
+            raise ClaimLost
+        checkpoints.add(claim.job_id, start=start, end=end, state=state)
+
+
+def release(claim: Claim) -> None:
+    """Give the job back, to go on later: its next bytes have not come yet, or this worker is being stopped."""
+    released = claim.rows().update(token=None, lease_until=None, attempt=F("attempt") - 1, version=F("version") + 1)
+    # Cancelling may have been asked for while the lease was held, up to this moment.
+    idle = Job.objects.filter(pk=claim.job_id, status__in=OPEN, lease_until=None, cancel_requested=True)
+    if _finish(idle, Status.CANCELLED) or released:
+        _announce(claim.job_id)
+
+
+def complete(claim: Claim, *, record: Callable[[], None], **fields: Any) -> None:
+    """End the job with its result: `fields` of the job, and what `record` writes in the same transaction.
+
+    Raises `ClaimLost`, having written nothing, also when cancelling was asked for first.
+    """
+    with transaction.atomic():
+        if not _finish(claim.rows().filter(cancel_requested=False), Status.COMPLETED, **fields):
+            raise ClaimLost
+        record()
+        checkpoints.remove(claim.job_id)
+        _announce(claim.job_id)
+    logger.info("job %s completed", claim.job_id)
+
+
+def fail(claim: Claim, *, code: str, message: str) -> None:
+    """End the job with an error that is the file's or the system's, told to the owner as `message`."""
+    if _finish(claim.rows(), Status.FAILED, error_code=code, error=message):
+        _announce(claim.job_id)
+        logger.warning("job %s failed: %s", claim.job_id, code)
+
+
+def cancel(job: Job) -> None:
+    """Cancel an open job: at once when nobody works on it, else as soon as its worker looks, within a window.
+
+    Raises `Refusal` (409) when the job has ended already: of cancelling and finishing, one wins.
+    """
+    opened = Job.objects.filter(pk=job.pk, status__in=OPEN)
+    changed = _finish(opened.filter(_free()), Status.CANCELLED)
+    changed = changed or opened.update(cancel_requested=True, version=F("version") + 1) == 1
+    job.refresh_from_db()
+    if not changed:
+        raise Refusal("job_finished", f"The job is {job.status} already; nothing to cancel.", status=409)
+    _announce(job.pk)
+
+
+def cancelled(claim: Claim) -> None:
+    """The worker has stopped, as was asked."""
+    if _finish(claim.rows(), Status.CANCELLED):
+        _announce(claim.job_id)
+
+
+def retry(job: Job) -> None:
+    """Run a failed or cancelled job again, from its last checkpoint. Raises `Refusal` (409, 410)."""
+    if job.upload.state in (Upload.State.EXPIRED, Upload.State.CANCELLED):
+        raise Refusal("upload_gone", "The job's file is gone; upload it again.", status=410)
+    with transaction.atomic():
+        changed = Job.objects.filter(pk=job.pk, status__in=(Status.FAILED, Status.CANCELLED)).update(
+            status=Status.PENDING,
+            cancel_requested=False,
+            attempt=0,
+            error_code="",
+            error="",
+            finished_at=None,
+            version=F("version") + 1,
+        )
+        if not changed:
+            job.refresh_from_db()
+            raise Refusal(
+                "job_not_retryable",
+                f"The job is {job.status}; only failed or cancelled jobs can be retried.",
+                status=409,
+            )
+        _announce(job.pk)
+        transaction.on_commit(lambda: hint_if_runnable(job.pk))
+    job.refresh_from_db()
+
+
+def end_for_lost_upload(upload: Upload) -> None:
+    """The upload expired or was cancelled: its open jobs can never finish."""
+    if upload.state == Upload.State.EXPIRED:
+        ending: dict[str, str] = {
+            "error_code": "upload_expired",
+            "error": "The upload was not finished in time. Upload the file again.",
+        }
+        status = Status.FAILED
+    else:
+        ending, status = {}, Status.CANCELLED
+    for job_id in list(Job.objects.filter(upload=upload, status__in=OPEN).values_list("pk", flat=True)):
+        if _finish(Job.objects.filter(pk=job_id, status__in=OPEN), status, **ending):
+            _announce(job_id)
+
+
+def upload_progressed(upload: Upload) -> None:
+    """Bytes have come: a visible change of the upload's open jobs, and perhaps work."""
+    for job_id in Job.objects.filter(upload=upload, status__in=OPEN).values_list("pk", flat=True):
+        Job.objects.filter(pk=job_id).update(version=F("version") + 1)
+        events.announce_progress(job_id)
+        hint_if_runnable(job_id)
+
+
+def end_abandoned() -> int:
+    """End the jobs whose worker died and that should not be taken over; returns how many.
+
+    Those are the ones that were to be cancelled, and the ones that have cost `MAX_ATTEMPTS` workers their lives without
+    completing a window: to go on would block everybody else's jobs.
+    """
+    dead = Job.objects.filter(_free(), status__in=OPEN)
+    ended = 0
+    for job_id in list(dead.filter(cancel_requested=True).values_list("pk", flat=True)):
+        ended += _end_dead(job_id, Q(cancel_requested=True), Status.CANCELLED)
+    exhausted = Q(attempt__gte=settings.MAX_ATTEMPTS)
+    for job_id in list(dead.filter(exhausted).values_list("pk", flat=True)):
+        ended += _end_dead(
+            job_id,
+            exhausted,
+            Status.FAILED,
+            error_code="worker_lost",
+            error="Processing stopped unexpectedly several times at the same place. Retry, or ask the operator.",
+        )
+    return ended
+
+
+def _end_dead(job_id: uuid.UUID, condition: Q, status: Job.Status, **ending: str) -> int:
+    rows = Job.objects.filter(condition, pk=job_id, status__in=OPEN).filter(_free())
+    ended = _finish(rows, status, **ending)
+    if ended:
+        _announce(job_id)
+    return ended
+
+
+def _finish(rows: QuerySet[Job], status: Job.Status, **fields: Any) -> int:
+    """The one way into a final state. The token goes, so that nothing can be written any more."""
+    assert status in FINISHED
+    return rows.update(
+        status=status, token=None, lease_until=None, finished_at=Now(), version=F("version") + 1, **fields
+    )
+
+
+def _free() -> Q:
+    """Nobody works on the job: released, or its worker's lease has run out."""
+    return Q(lease_until=None) | Q(lease_until__lt=Now())
+
+
+def _lease_end() -> Combinable:
+    wait = timedelta(seconds=settings.LEASE_SECONDS)
+    return ExpressionWrapper(Now() + wait, output_field=DateTimeField())
+
+
+def _announce(job_id: uuid.UUID) -> None:
+    transaction.on_commit(lambda: events.announce(job_id))

@@ -1,0 +1,12 @@
+"""The kinds of CSV a job can be made of: one module each, listed here."""
+
+from reports.pipelines import sales
+from reports.pipelines.base import FoldedWindow, Pipeline, Result
+
+__all__ = ["FoldedWindow", "Pipeline", "Result", "pipeline_for"]
+
+_PIPELINES: dict[str, Pipeline] = {"sales": sales.SalesPipeline()}
+
+
+def pipeline_for(kind: str) -> Pipeline:
+    return _PIPELINES[kind]

@@ -1,0 +1,24 @@
+"""What follows from what uploads announces."""
+
+from typing import Any
+
+from django.dispatch import receiver
+
+from reports import lifecycle
+from uploads.models import Upload
+from uploads.signals import part_stored, upload_completed, upload_created, upload_removed
+
+
+@receiver(upload_created)
+def create_job(upload: Upload, **kwargs: Any) -> None:
+    lifecycle.create(upload)
+
+
+@receiver([part_stored, upload_completed])
+def tell_jobs(upload: Upload, **kwargs: Any) -> None:
+    lifecycle.upload_progressed(upload)
+
+
+@receiver(upload_removed)
+def end_jobs(upload: Upload, **kwargs: Any) -> None:
+    lifecycle.end_for_lost_upload(upload)

@@ -1,0 +1,60 @@
+"""Refusing request bodies that are too large, before they are read.
+
+Daphne spools a body whole, then copies it into memory, before any Django code runs; a view could refuse only what has
+already cost its price. So the limit is set where the headers are read, whatever the URL. Daphne has no setting for it
+(daphne 4.2): its request class is replaced by one that counts, by whoever loads the ASGI application.
+"""
+
+import json
+from typing import Any
+
+from daphne import http_protocol
+from django.conf import settings
+from twisted.internet import reactor
+
+# After the refusal a client may still be sending. Closing at once would reset the connection and could destroy the
+# answer on its way, so what comes is thrown away for as long as an ordinary client needs to notice.
+LINGER_SECONDS = 2.0
+
+
+class LimitedRequest(http_protocol.WebRequest):  # type: ignore[misc]
+    """A Daphne request that answers 413 as soon as its body is known to exceed `settings.MAX_BODY_BYTES`."""
+
+    refused = False
+    received = 0
+
+    def gotLength(self, length: int | None) -> None:  # noqa: N802  (Twisted's name)
+        """The headers are complete; `length` is None for a chunked body, which is then counted as it comes."""
+        too_large = length is not None and length > settings.MAX_BODY_BYTES
+        super().gotLength(0 if too_large else length)
+        if too_large:
+            self.refuse()
+
+    def handleContentChunk(self, data: bytes) -> None:  # noqa: N802  (Twisted's name)
+        self.received += len(data)
+        if self.refused:
+            return
+        if self.received > settings.MAX_BODY_BYTES:
+            self.refuse()
+        else:
+            super().handleContentChunk(data)
+
+    def process(self) -> Any:
+        return None if self.refused else super().process()
+
+    def refuse(self) -> None:
+        """Answer at once and end the connection."""
+        self.refused = True
+        detail = f"A request may have at most {settings.MAX_BODY_BYTES} bytes. Send large files in chunks to /uploads/."
+        body = json.dumps({"code": "body_too_large", "detail": detail, "status": 413}).encode()
+        transport = self.channel.transport
+        transport.write(
+            b"HTTP/1.1 413 Content Too Large\r\nContent-Type: application/problem+json\r\n"
+            b"Connection: close\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
+        )
+        reactor.callLater(LINGER_SECONDS, transport.abortConnection)
+
+
+def install() -> None:
+    """Let Daphne use the request class above."""
+    http_protocol.WebRequest = LimitedRequest

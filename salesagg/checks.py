@@ -1,0 +1,39 @@
+"""System checks: what is wrong with a set-up, said before it fails in a browser."""
+
+from typing import Any
+
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, register
+
+
+@register()
+def front_end_packages(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    """The front-end packages are installed."""
+    missing = [
+        path for path in settings.STATIC_PACKAGES.values() if not (settings.STATIC_PACKAGES_ROOT / path).exists()
+    ]
+    if not missing:
+        return []
+    return [
+        Error(
+            f"Front-end packages are missing: {', '.join(missing)}.",
+            hint="Run “npm ci --ignore-scripts”; “make run” and “make test” do it.",
+            id="salesagg.E001",
+        )
+    ]
+
+
+@register()
+def services_agree(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    """Processes on several machines need every service to be shared, or none."""
+    named = {name: bool(getattr(settings, name)) for name in ("DATABASE_URL", "REDIS_URL")}
+    if len(set(named.values())) == 1:
+        return []
+    unset = next(name for name, value in named.items() if not value)
+    return [
+        Error(
+            f"{unset} is not set, though other services are.",
+            hint="Set both DATABASE_URL and REDIS_URL for separate processes, or neither for one process.",
+            id="salesagg.E002",
+        )
+    ]

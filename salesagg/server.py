@@ -1,0 +1,61 @@
+"""Everything in one process: Daphne in the main thread, a Celery worker in another.
+
+The worker's events reach browsers through the in-memory channel layer, which lives on Daphne's loop (see
+`reports.loop`); no service has to be installed.
+"""
+
+import os
+import socket
+import sys
+import threading
+
+from daphne.server import Server, twisted_loop
+from django.conf import settings
+
+from reports import loop, stopping
+from salesagg.celery import app
+
+# Ctrl-C must be obeyed at once. A window that is still being folded then is given up: its job goes on from the last
+# checkpoint at the next start.
+STOP_SECONDS = 1.0
+
+
+def port_is_free(host: str, port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError:
+            return False
+    return True
+
+
+def serve(host: str, port: int) -> None:
+    """Serve until SIGINT or SIGTERM; then end within about two seconds."""
+    from salesagg.asgi import application
+
+    loop.use(twisted_loop)
+    worker = app.WorkController(
+        pool="solo",
+        concurrency=1,
+        hostname=f"worker@{socket.gethostname()}",
+        without_gossip=True,
+        without_mingle=True,
+        without_heartbeat=True,
+    )
+    thread = threading.Thread(target=worker.start, name="worker", daemon=True)
+    thread.start()
+    endpoint = f"tcp:port={port}:interface={host}"
+    Server(application, endpoints=[endpoint], verbosity=1, server_name="").run()
+    stopping.request()
+    worker.stop()
+    thread.join(STOP_SECONDS)
+    if thread.is_alive():
+        # Leaving through the interpreter's end would wait for the thread or tear pyarrow down under it.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(0)
+
+
+def address() -> str:
+    return f"http://{'localhost' if settings.HOST in ('127.0.0.1', '0.0.0.0', '::') else settings.HOST}:{settings.PORT}"  # noqa: S104

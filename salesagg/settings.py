@@ -1,0 +1,252 @@
+"""Django settings. Everything that an operator may change is read from the environment here, and only here.
+
+Each setting stands with its default and its reason. `.env.example` lists them all; a file `.env` beside `manage.py` is
+read when there is one. What depends on the services behind the app is in `backends.py`.
+"""
+
+from pathlib import Path
+
+import django_stubs_ext
+import environ
+from csp.constants import NONE, SELF
+from django.core.exceptions import ImproperlyConfigured
+
+from salesagg import backends, secret_key
+
+django_stubs_ext.monkeypatch()
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+env = environ.Env()
+env.read_env(BASE_DIR / ".env")
+
+MIB = 1024 * 1024
+
+# Where one-process mode keeps its database, files and key. Nothing else is written outside it.
+DATA_DIR = Path(env.str("DATA_DIR", default="var"))
+if not DATA_DIR.is_absolute():
+    DATA_DIR = BASE_DIR / DATA_DIR
+DATA_DIR.mkdir(parents=True, exist_ok=True)
+
+# Off unless asked for: Django's debug pages show settings and code to whoever meets an error.
+DEBUG = env.bool("DEBUG", default=False)
+# Host names the site answers to. Localhost suits one machine; a real site names its own.
+ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
+# Full origins (https://sales.example.com) that may post forms, for a site behind a proxy that ends TLS.
+CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
+# The port that `manage.py serve` listens on, and the address; 127.0.0.1 keeps a laptop's app to the laptop.
+PORT = env.int("PORT", default=8000)
+HOST = env.str("HOST", default="127.0.0.1")
+
+DATABASE_URL = env.str("DATABASE_URL", default="")
+REDIS_URL = env.str("REDIS_URL", default="")
+STORAGE_URL = env.str("STORAGE_URL", default="")
+
+# Signs sessions and links. Many processes must share one, so services mode insists on being told.
+SECRET_KEY = env.str("SECRET_KEY", default="")
+if not SECRET_KEY:
+    if DATABASE_URL or REDIS_URL or STORAGE_URL:
+        raise ImproperlyConfigured("Set SECRET_KEY: processes that share services must share one secret key.")
+    SECRET_KEY = secret_key.read_or_make(DATA_DIR / "secret_key")
+
+# Set to true when people reach the site by https alone: secure cookies, redirect, HSTS.
+HTTPS = env.bool("HTTPS", default=False)
+SECURE_SSL_REDIRECT = HTTPS
+SESSION_COOKIE_SECURE = HTTPS
+CSRF_COOKIE_SECURE = HTTPS
+# A year, as preload lists ask; only ever sent over https.
+SECURE_HSTS_SECONDS = 31536000 if HTTPS else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = HTTPS
+SECURE_HSTS_PRELOAD = HTTPS
+# A proxy that ends TLS says so in this header. Trust it only behind such a proxy: anyone else could forge it.
+if env.bool("BEHIND_PROXY", default=False):
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+SECURE_REFERRER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+
+INSTALLED_APPS = [
+    "daphne",
+    "salesagg.apps.SalesaggConfig",
+    "reports",
+    "uploads",
+    "accounts",
+    "allauth",
+    "allauth.account",
+    "csp",
+    "channels",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.humanize",
+    "django.contrib.messages",
+    "django.contrib.sessions",
+    "django.contrib.staticfiles",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    # Before CSRF: a request that proves itself by a token carries no cookie a third site could ride on.
+    "accounts.middleware.TokenMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
+    "accounts.middleware.RefusalMiddleware",
+]
+
+ROOT_URLCONF = "salesagg.urls"
+ASGI_APPLICATION = "salesagg.asgi.application"
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+
+DATABASES = backends.databases(DATABASE_URL, DATA_DIR)
+CHANNEL_LAYERS = backends.channel_layers(REDIS_URL)
+CACHES = backends.caches(REDIS_URL)
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+# --- People
+
+AUTH_USER_MODEL = "accounts.User"
+AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in (
+        "UserAttributeSimilarityValidator",
+        "MinimumLengthValidator",
+        "CommonPasswordValidator",
+        "NumericPasswordValidator",
+    )
+]
+ACCOUNT_USER_MODEL_USERNAME_FIELD = None
+ACCOUNT_LOGIN_METHODS = {"email"}
+ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*", "password2*"]
+# "none" until the operator has set up e-mail: nobody should be locked out because a mail cannot leave the machine.
+ACCOUNT_EMAIL_VERIFICATION = env.str("EMAIL_VERIFICATION", default="none")
+ACCOUNT_UNIQUE_EMAIL = True
+ACCOUNT_LOGOUT_ON_GET = False
+ACCOUNT_SESSION_REMEMBER = True
+LOGIN_URL = "account_login"
+LOGIN_REDIRECT_URL = "dashboard"
+ACCOUNT_LOGOUT_REDIRECT_URL = "account_login"
+
+# Printed on the console by default; smtp://user:password@host:587/?… or smtp+tls:// sends it.
+globals().update(env.email_url("EMAIL_URL", default="consolemail://"))
+DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="Salesagg <salesagg@localhost>")
+
+# --- Files
+
+STORAGES = {
+    "default": backends.file_storage(STORAGE_URL, DATA_DIR),
+    "staticfiles": {
+        "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
+        if DEBUG
+        else "salesagg.staticfiles.HashedStorage"
+    },
+}
+STATIC_URL = "static/"
+STATIC_ROOT = env.path("STATIC_ROOT", default=str(DATA_DIR / "static"))
+STATICFILES_DIRS = [BASE_DIR / "static"]
+STATICFILES_FINDERS = [
+    "django.contrib.staticfiles.finders.FileSystemFinder",
+    "django.contrib.staticfiles.finders.AppDirectoriesFinder",
+    "salesagg.staticfiles.PackageFinder",
+]
+# Third-party front-end files: the name a page uses -> where npm put it. Nothing else of node_modules is served.
+STATIC_PACKAGES_ROOT = BASE_DIR / "node_modules"
+STATIC_PACKAGES = {
+    "packages/bootstrap.min.css": "bootstrap/dist/css/bootstrap.min.css",
+    "packages/bootstrap.min.css.map": "bootstrap/dist/css/bootstrap.min.css.map",
+    "packages/tus.min.js": "tus-js-client/dist/tus.min.js",
+    "packages/tus.min.js.map": "tus-js-client/dist/tus.min.js.map",
+}
+WHITENOISE_KEEP_ONLY_HASHED_FILES = True
+WHITENOISE_USE_FINDERS = DEBUG
+WHITENOISE_AUTOREFRESH = DEBUG
+
+# Everything a page loads comes from here, and nothing in it is inline; the admin holds to it too.
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [NONE],
+        "script-src": [SELF],
+        "style-src": [SELF],
+        "img-src": [SELF, "data:"],
+        "font-src": [SELF],
+        "connect-src": [SELF],
+        "form-action": [SELF],
+        "base-uri": [NONE],
+        "object-src": [NONE],
+        "frame-ancestors": [NONE],
+    },
+}
+
+# --- Uploads
+
+# The largest request body, and so the largest chunk of an upload. Daphne holds a body whole before any view sees it:
+# this is what one request can cost, and what one lost connection can lose. The browser sends half of it at a time.
+MAX_BODY_BYTES = env.int("MAX_BODY_BYTES", default=32 * MIB)
+# The largest file. Large enough for any CSV; it stops a client that announces nonsense.
+MAX_UPLOAD_BYTES = env.int("MAX_UPLOAD_BYTES", default=1024 * 1024 * MIB)
+# What one person may store at a time, unfinished uploads counted at their announced length.
+QUOTA_BYTES = env.int("QUOTA_BYTES", default=2 * 1024 * 1024 * MIB)
+# An unfinished upload that has received nothing for this long is given up, its parts removed.
+UPLOAD_EXPIRES_HOURS = env.int("UPLOAD_EXPIRES_HOURS", default=72)
+
+# --- Jobs
+
+# Bytes folded between two checkpoints: what a crash repeats, and what a worker holds in memory.
+WINDOW_BYTES = env.int("WINDOW_BYTES", default=32 * MIB)
+# How long a worker may be silent before another takes its job. It renews three times as often.
+LEASE_SECONDS = env.float("LEASE_SECONDS", default=15.0)
+# A job whose worker died this often without completing a window is given up: the job is what kills them.
+MAX_ATTEMPTS = env.int("MAX_ATTEMPTS", default=3)
+# How often each worker looks for work that no message announced.
+SWEEP_SECONDS = env.float("SWEEP_SECONDS", default=5.0)
+
+globals().update(backends.broker(REDIS_URL))
+# The message is a hint; the database says what is to do. So acknowledge early, never redeliver, never keep results.
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_ACKS_LATE = False
+CELERY_TASK_REJECT_ON_WORKER_LOST = False
+CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = False
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT = 10.0
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_CONNECTION_MAX_RETRIES = None
+CELERY_TASK_PUBLISH_RETRY = False
+
+# --- The rest
+
+LANGUAGE_CODE = "en"
+TIME_ZONE = "UTC"
+USE_TZ = True
+USE_I18N = True
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["console"], "level": env.str("LOG_LEVEL", default="WARNING")},
+    "loggers": {
+        app: {"level": env.str("APP_LOG_LEVEL", default="INFO")}
+        for app in ("salesagg", "accounts", "uploads", "reports")
+    },
+}

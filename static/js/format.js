@@ -1,0 +1,63 @@
+// Numbers as people read them, in their locale.
+
+const integer = new Intl.NumberFormat();
+const oneDigit = new Intl.NumberFormat(undefined, { maximumFractionDigits: 1 });
+const UNITS = ["B", "kB", "MB", "GB", "TB"];
+
+export function count(value) {
+  return integer.format(value);
+}
+
+export function bytes(value) {
+  let unit = 0;
+  let scaled = value;
+  while (scaled >= 1000 && unit < UNITS.length - 1) {
+    scaled /= 1000;
+    unit += 1;
+  }
+  return `${oneDigit.format(scaled)} ${UNITS[unit]}`;
+}
+
+// "about 2 min", rounded so that it does not flicker.
+export function duration(seconds) {
+  if (seconds < 10) {
+    return "a few seconds";
+  }
+  if (seconds < 60) {
+    return `about ${Math.ceil(seconds / 10) * 10} s`;
+  }
+  if (seconds < 3600) {
+    return `about ${Math.ceil(seconds / 60)} min`;
+  }
+  return `about ${oneDigit.format(seconds / 3600)} h`;
+}
+
+// How fast a number grows, over the last seconds.
+export class Rate {
+  constructor(windowMs = 5000) {
+    this.windowMs = windowMs;
+    this.samples = [];
+  }
+
+  add(value, now = performance.now()) {
+    this.samples.push({ value, now });
+    while (this.samples.length > 2 && now - this.samples[0].now > this.windowMs) {
+      this.samples.shift();
+    }
+  }
+
+  reset() {
+    this.samples = [];
+  }
+
+  // A second, or null until there is enough to tell.
+  perSecond(minimumMs = 500) {
+    if (this.samples.length < 2) {
+      return null;
+    }
+    const first = this.samples[0];
+    const last = this.samples[this.samples.length - 1];
+    const elapsed = last.now - first.now;
+    return elapsed < minimumMs ? null : ((last.value - first.value) * 1000) / elapsed;
+  }
+}

@@ -1,0 +1,107 @@
+"""What happens to an upload besides its parts: creation, its length told late, cancelling, expiry."""
+
+import logging
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import F, Sum
+from django.db.models.functions import Coalesce
+from django.utils import timezone
+
+from accounts.errors import Refusal
+from accounts.models import User
+from uploads import cleanup
+from uploads.metadata import filename_in, parse
+from uploads.models import Upload
+from uploads.signals import upload_created, upload_removed
+
+logger = logging.getLogger(__name__)
+State = Upload.State
+
+
+def create(owner: User, *, length: int | None, metadata: str = "") -> Upload:
+    """Create an upload of `length` bytes (None: told later) for `owner`, and all that listeners make with it.
+
+    The length is reserved against the owner's quota in the same transaction. Raises `Refusal` (400, 413).
+    """
+    filename = filename_in(parse(metadata))
+    if length is not None:
+        _check_length(length)
+    with transaction.atomic():
+        # Two uploads that start at once must not both fit into the quota's last gap: the second waits here.
+        User.objects.select_for_update().get(pk=owner.pk)
+        check_quota(owner, more=length or 0)
+        upload = Upload.objects.create(
+            owner=owner, length=length, filename=filename, metadata=metadata, expires_at=expiry()
+        )
+        upload_created.send(Upload, upload=upload)
+    return upload
+
+
+def tell_length(upload: Upload, length: int) -> Upload:
+    """Fix the length of an upload that had deferred it. Raises `Refusal` (400, 410, 413)."""
+    _check_length(length)
+    if length < upload.offset:
+        raise Refusal("bad_length", f"{upload.offset} bytes have come already; the length is less.", status=400)
+    if upload.length is None:
+        check_quota(upload.owner, more=length - upload.offset)
+    Upload.objects.filter(pk=upload.pk, length=None, state=State.RECEIVING, offset__lte=length).update(length=length)
+    upload.refresh_from_db()
+    if upload.length != length:
+        if upload.state != State.RECEIVING:
+            raise gone(upload)
+        raise Refusal("bad_length", f"The upload's length is {upload.length} and cannot change.", status=400)
+    return upload
+
+
+def cancel(upload: Upload) -> None:
+    """End the upload and remove its bytes, received so far or whole. Raises `Refusal` (410) when it is gone already."""
+    if not _end(upload, State.CANCELLED, from_states=[State.RECEIVING, State.COMPLETE]):
+        raise gone(upload)
+
+
+def expire_overdue() -> int:
+    """End the unfinished uploads that have received nothing for too long; returns how many."""
+    overdue = Upload.objects.filter(state=State.RECEIVING, expires_at__lt=timezone.now())
+    return sum(_end(upload, State.EXPIRED, from_states=[State.RECEIVING]) for upload in overdue[:100])
+
+
+def expiry() -> datetime:
+    """When an upload that receives something now will be given up."""
+    return timezone.now() + timedelta(hours=settings.UPLOAD_EXPIRES_HOURS)
+
+
+def check_quota(owner: User, *, more: int) -> None:
+    """Raise `Refusal` (413) when `more` bytes would exceed what `owner` may store."""
+    reserved = Coalesce(F("length"), F("offset"))
+    used = owner.uploads.filter(state__in=[State.RECEIVING, State.COMPLETE]).aggregate(used=Sum(reserved))["used"] or 0
+    if used + more > settings.QUOTA_BYTES:
+        raise Refusal(
+            "quota_exceeded",
+            f"You have stored {used} of {settings.QUOTA_BYTES} bytes; {more} more do not fit. Delete uploads first.",
+            status=413,
+        )
+
+
+def gone(upload: Upload) -> Refusal:
+    how = "expired" if upload.state == State.EXPIRED else "was cancelled"
+    return Refusal("gone", f"This upload {how}. Start a new one.", status=410)
+
+
+def _check_length(length: int) -> None:
+    if length > settings.MAX_UPLOAD_BYTES:
+        raise Refusal("too_large", f"Files may have at most {settings.MAX_UPLOAD_BYTES} bytes.", status=413)
+
+
+def _end(upload: Upload, state: State, *, from_states: list[State]) -> bool:
+    """Guarded like a commit: a part being stored either comes before, and is removed, or finds the state changed."""
+    with transaction.atomic():
+        if not Upload.objects.filter(pk=upload.pk, state__in=from_states).update(state=state):
+            upload.refresh_from_db()
+            return False
+        upload.refresh_from_db()
+        transaction.on_commit(lambda: upload_removed.send_robust(Upload, upload=upload))
+    cleanup.remove_parts(upload)
+    logger.info("upload %s %s at offset %d", upload.pk, state, upload.offset)
+    return True

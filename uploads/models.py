@@ -1,0 +1,77 @@
+"""An upload and the parts it was received in."""
+
+import uuid
+from typing import ClassVar
+
+from django.conf import settings
+from django.db import models
+from django.db.models import F, Q
+
+
+class Upload(models.Model):
+    """A file on its way to us, or arrived. Its bytes are those of its parts, in order of their offsets.
+
+    `offset` is how many bytes are committed; it only grows, and only through `uploads.parts`. `length` is unknown
+    while the client defers it. The state leaves ``receiving`` once and never comes back.
+    """
+
+    class State(models.TextChoices):
+        RECEIVING = "receiving"
+        COMPLETE = "complete"
+        EXPIRED = "expired"
+        CANCELLED = "cancelled"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="uploads")
+    filename = models.CharField(max_length=255, help_text="As the client named it. Shown, never used as a path.")
+    length = models.BigIntegerField(null=True, help_text="Bytes in all; empty while the client defers it.")
+    offset = models.BigIntegerField(default=0, help_text="Bytes received and committed.")
+    state = models.CharField(max_length=16, choices=State, default=State.RECEIVING)
+    metadata = models.TextField(blank=True, help_text="The Upload-Metadata header, as sent.")
+    created_at = models.DateTimeField(auto_now_add=True)
+    completed_at = models.DateTimeField(null=True)
+    expires_at = models.DateTimeField(help_text="When an upload that receives nothing more is given up.")
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                name="upload_offset_within_length",
+                condition=Q(offset__gte=0) & (Q(length=None) | Q(offset__lte=F("length"))),
+            ),
+        ]
+        indexes = [
+            # The owner's quota and the owner's list.
+            models.Index(fields=["owner", "state"], name="upload_by_owner"),
+            # The sweep for uploads that have been given up.
+            models.Index(fields=["expires_at"], condition=Q(state="receiving"), name="upload_expiring"),
+        ]
+
+    def __str__(self) -> str:
+        return self.filename
+
+    @property
+    def parts_folder(self) -> str:
+        """Where the storage keeps this upload's parts. Made from our id alone, whatever the client named the file."""
+        return f"uploads/{self.id}"
+
+
+class Part(models.Model):
+    """One committed chunk of an upload, stored as an object of its own."""
+
+    upload = models.ForeignKey(Upload, on_delete=models.CASCADE, related_name="parts")
+    offset = models.BigIntegerField(help_text="Where in the file its first byte stands.")
+    size = models.BigIntegerField(help_text="Bytes.")
+    sha256 = models.CharField(max_length=64)
+    storage_name = models.CharField(max_length=255, help_text="The name the storage gave it.")
+
+    objects: ClassVar[models.Manager["Part"]]
+
+    class Meta:
+        ordering = ["offset"]
+        constraints = [
+            # Also the index by which a window's parts are found.
+            models.UniqueConstraint(fields=["upload", "offset"], name="part_unique_offset"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.size} bytes at {self.offset}"

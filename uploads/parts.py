@@ -1,0 +1,171 @@
+"""Storing a chunk and committing it as the next part of an upload.
+
+No lock is held while bytes are on their way. A chunk is stored under a name of its own, then committed by
+compare-and-swap on the upload's offset: of two clients that send the same bytes at once, both store, one commits, the
+other is told 409 and its object is deleted. Nothing has to be unlocked after a crash; the worst that stays behind is an
+object that no part names, which `uploads.cleanup` finds.
+"""
+
+import errno
+import hashlib
+import logging
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import IO
+
+from django.core.files.base import File
+from django.core.files.storage import default_storage
+from django.db import transaction
+from django.db.models import F, Q
+from django.utils import timezone
+
+from accounts.errors import Refusal
+from uploads import lifecycle
+from uploads.checksum import Expected
+from uploads.models import Part, Upload
+from uploads.signals import part_stored, upload_completed
+
+logger = logging.getLogger(__name__)
+READ_SIZE = 1024 * 1024
+
+
+@dataclass(frozen=True)
+class StoredChunk:
+    """Bytes in the storage that no part names yet."""
+
+    name: str
+    size: int
+    sha256: str
+
+
+def append(upload: Upload, *, offset: int, size: int, body: IO[bytes], checksum: Expected | None = None) -> Upload:
+    """Store `size` bytes read from `body` as the part at `offset`, and return the upload as it is afterwards.
+
+    Raises `Refusal`: 409 when the upload has moved on from `offset`, 410 when it is over, 413 when the chunk would
+    exceed its length or the owner's quota, 460 when `checksum` does not match, 400 when `body` ends early, 507 when
+    the storage is full. After any of them earlier parts are as they were.
+    """
+    check_offset(upload, offset)
+    if upload.length is not None and offset + size > upload.length:
+        raise Refusal("too_large", f"The upload ends at byte {upload.length}; this chunk would exceed it.", status=413)
+    if upload.length is None:
+        lifecycle.check_quota(upload.owner, more=size)
+    if size == 0:
+        return upload
+    chunk = _store(upload, offset=offset, size=size, body=body, checksum=checksum)
+    try:
+        _commit(upload, offset, chunk)
+    except Refusal:
+        # Only now is it certain that no part names the object. After any other error (the database went away during
+        # the commit, say) it may have been committed, and deleting it would lose acknowledged bytes.
+        default_storage.delete(chunk.name)
+        raise
+    upload.refresh_from_db()
+    return upload
+
+
+def check_offset(upload: Upload, offset: int) -> None:
+    """Raise `Refusal` unless `upload` is waiting for the byte at `offset`."""
+    if upload.state in (Upload.State.EXPIRED, Upload.State.CANCELLED):
+        raise lifecycle.gone(upload)
+    if offset != upload.offset:
+        raise _moved_on(upload)
+
+
+def finish_if_whole(upload: Upload) -> Upload:
+    """Complete an upload all of whose bytes are here: an empty one, or one that has just told its length."""
+    changed = Upload.objects.filter(pk=upload.pk, state=Upload.State.RECEIVING, offset=F("length")).update(
+        state=Upload.State.COMPLETE, completed_at=timezone.now()
+    )
+    upload.refresh_from_db()
+    if changed:
+        transaction.on_commit(lambda: upload_completed.send_robust(Upload, upload=upload))
+    return upload
+
+
+def _store(upload: Upload, *, offset: int, size: int, body: IO[bytes], checksum: Expected | None) -> StoredChunk:
+    source = _HashedBody(body, size, checksum)
+    name = f"{upload.parts_folder}/{offset:020d}-{uuid.uuid4().hex}"
+    try:
+        name = default_storage.save(name, source)
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            logger.error("storage full: upload %s at offset %d", upload.pk, offset)
+            raise Refusal(
+                "storage_full", "The server's storage is full. What was received is kept; try again later.", status=507
+            ) from error
+        raise
+    try:
+        if source.received != size:
+            raise Refusal("body_too_short", f"{source.received} bytes came, {size} were announced.", status=400)
+        if checksum is not None:
+            checksum.verify()
+    except Refusal:
+        default_storage.delete(name)
+        raise
+    return StoredChunk(name=name, size=size, sha256=source.sha256.hexdigest())
+
+
+def _commit(upload: Upload, offset: int, chunk: StoredChunk) -> None:
+    end = offset + chunk.size
+    with transaction.atomic():
+        moved = (
+            Upload.objects.filter(pk=upload.pk, offset=offset, state=Upload.State.RECEIVING)
+            .filter(Q(length=None) | Q(length__gte=end))
+            .update(offset=end, expires_at=lifecycle.expiry())
+        )
+        if moved != 1:
+            upload.refresh_from_db()
+            check_offset(upload, offset)
+            raise _moved_on(upload)
+        Part.objects.create(upload=upload, offset=offset, size=chunk.size, sha256=chunk.sha256, storage_name=chunk.name)
+        upload.refresh_from_db()
+        transaction.on_commit(lambda: part_stored.send_robust(Upload, upload=upload))
+        finish_if_whole(upload)
+
+
+def _moved_on(upload: Upload) -> Refusal:
+    return Refusal(
+        "offset_mismatch",
+        f"The upload continues at byte {upload.offset}. Ask for its offset (HEAD) and go on from there.",
+        status=409,
+    )
+
+
+class _HashedBody(File[bytes]):
+    """A request body as a Django file: read once, in pieces, hashed on the way to the storage."""
+
+    def __init__(self, body: IO[bytes], size: int, checksum: Expected | None) -> None:
+        super().__init__(body, name="chunk")
+        self._body = body
+        self._announced = size
+        self._checksum = checksum
+        self.received = 0
+        self.sha256 = hashlib.sha256()
+
+    @property
+    def size(self) -> int:
+        return self._announced
+
+    def read(self, size: int = -1) -> bytes:
+        left = self._announced - self.received
+        data: bytes = self._body.read(left if size < 0 else min(size, left)) if left else b""
+        self.received += len(data)
+        self.sha256.update(data)
+        if self._checksum is not None:
+            self._checksum.hash.update(data)
+        return data
+
+    def chunks(self, chunk_size: int | None = None) -> Iterator[bytes]:
+        while data := self.read(chunk_size or READ_SIZE):
+            yield data
+
+    def seekable(self) -> bool:
+        return False
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        """Storages rewind what they are given; at the start that is nothing, later it would lose bytes."""
+        if (offset, whence, self.received) != (0, 0, 0):
+            raise OSError("A request body can be read only once.")
+        return 0
