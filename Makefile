@@ -30,8 +30,8 @@ check: $(VENV)/.dev node_modules/.installed
 	$(BIN)/python manage.py makemigrations --check --dry-run
 
 pytest: $(VENV)/.dev node_modules/.installed
-	$(BIN)/pytest --cov --cov-report=term
-	$(BIN)/pytest --database=postgresql tests/accounts tests/uploads tests/reports
+	$(BIN)/python -m pytest --cov --cov-report=term
+	$(BIN)/python -m pytest --services tests/accounts tests/uploads tests/reports
 
 # The lock files hold every package's exact version; pyproject.toml and package.json hold the ranges we chose.
 lock:

@@ -56,7 +56,7 @@ def _fold_utf8(data: bytes, layout: Layout, *, final: bool) -> Window:
     # pyarrow drops a byte order mark at a block's beginning; in the middle of a file it is data.
     if b'"' not in data and not data.startswith(codecs.BOM_UTF8):
         end = len(data) if final else max(data.rfind(b"\n"), data.rfind(b"\r")) + 1
-        return Window(end, _fold_plain(memoryview(data)[:end], layout))
+        return Window(end, _fold_plain(data if end == len(data) else data[:end], layout))
     window = _fold_exactly(data[:EXACT_BYTES], layout, final=final and len(data) <= EXACT_BYTES)
     return window if window.consumed or len(data) <= EXACT_BYTES else _fold_exactly(data, layout, final=final)
 
@@ -84,10 +84,17 @@ def _fold_exactly(data: bytes, layout: Layout, *, final: bool) -> Window:
     return Window(consumed, partial)
 
 
-def _fold_plain(data: memoryview, layout: Layout) -> Partial:
+def _fold_plain(data: bytes, layout: Layout) -> Partial:
     """Fold whole records without quotes."""
-    partial = Partial(utf8=text.is_utf8(bytes(data)))
-    if not bytes(data).strip(b"\r\n"):
+    if not text.is_utf8(data):
+        # pyarrow cannot hand over a row of the wrong width that is not UTF-8. Read as Latin-1 every byte is a
+        # character; the names are turned back below.
+        partial = _fold_plain(data.decode("latin-1").encode(), layout)
+        partial.totals = {name.decode().encode("latin-1"): total for name, total in partial.totals.items()}
+        partial.utf8 = False
+        return partial
+    partial = Partial()
+    if not data.strip(b"\r\n"):
         return partial
     table, wrong_width = _parse(data, layout)
     partial.rows = table.num_rows + wrong_width
@@ -104,7 +111,7 @@ def _fold_plain(data: memoryview, layout: Layout) -> Partial:
     return partial
 
 
-def _parse(data: memoryview, layout: Layout) -> tuple[pa.Table, int]:
+def _parse(data: bytes, layout: Layout) -> tuple[pa.Table, int]:
     """The columns that matter, as dictionaries of bytes, and the number of rows with too few or too many fields."""
     wrong_width = 0
 
@@ -116,7 +123,7 @@ def _parse(data: memoryview, layout: Layout) -> tuple[pa.Table, int]:
     columns = layout.columns
     wanted = [str(c) for c in sorted({columns.department, columns.sales, columns.date} - {None})]  # type: ignore[type-var]
     table = pa.csv.read_csv(
-        pa.BufferReader(pa.py_buffer(data)),
+        pa.BufferReader(data),
         read_options=pa.csv.ReadOptions(
             use_threads=False, block_size=len(data) + 1, column_names=[str(i) for i in range(layout.width)]
         ),

@@ -73,7 +73,7 @@ def detect_layout(data: bytes, *, final: bool, named: Mapping[str, str] | None =
     for delimiter, fields, _ in readings:
         if not named and _is_row(fields):
             return Layout(encoding, delimiter, None, len(fields), BY_POSITION, bom)
-    raise _unreadable(head, [fields for _, fields, _ in readings], named)
+    raise _unreadable(max((fields for _, fields, _ in readings), key=len), named)
 
 
 def _first_record(head: bytes, delimiter: str, *, final: bool) -> tuple[list[str], int]:
@@ -91,10 +91,10 @@ def _is_row(fields: list[str]) -> bool:
     return None not in (rules.department(department), rules.day(day), rules.sales(sales))
 
 
-def _unreadable(head: bytes, readings: list[list[str]], named: Mapping[str, str] | None) -> EngineError:
-    if b"\0" in head:
+def _unreadable(fields: list[str], named: Mapping[str, str] | None) -> EngineError:
+    """What is wrong with a file whose first record is `fields`."""
+    if any("\0" in field for field in fields):
         return _not_csv()
-    fields = max(readings, key=len)
     shown = ", ".join(text.decode(field.encode("latin-1"))[:40] for field in fields[:20])
     asked = f" (columns asked for: {', '.join(named.values())})" if named else ""
     return EngineError(

