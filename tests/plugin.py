@@ -25,6 +25,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.hookimpl(wrapper=True)
 def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None]:
     os.environ["DATA_DIR"] = str(_FOLDER / "data")
+    (_FOLDER / "data" / "static").mkdir(parents=True)
     os.environ["SECRET_KEY"] = "for tests alone"
     os.environ["DEBUG"] = "0"
     os.environ.setdefault("LOG_LEVEL", "WARNING")

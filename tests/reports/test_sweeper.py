@@ -1,0 +1,136 @@
+"""The sweep: what no message announces."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db.models.functions import Now
+from django.utils import timezone
+
+from reports import hints, lifecycle
+from reports.models import Job
+from reports.sweeper import Sweeper, sweep
+from tests.conftest import MakeUpload, sales_csv
+from uploads.models import Upload
+
+pytestmark = pytest.mark.django_db(transaction=True)
+DATA = sales_csv(50)
+
+
+@pytest.fixture
+def hinted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Notes the hints that are sent."""
+    sent: list[str] = []
+
+    def send() -> bool:
+        sent.append("look")
+        return True
+
+    monkeypatch.setattr(hints, "send", send)
+    return sent
+
+
+def die(times: int) -> None:
+    """As many workers claim the job and are never heard of again."""
+    for _ in range(times):
+        assert lifecycle.claim() is not None
+        Job.objects.update(lease_until=Now() - timedelta(seconds=1))
+
+
+def test_work_whose_hint_was_lost_is_hinted_at_again(make_upload: MakeUpload, hinted: list[str]) -> None:
+    make_upload(DATA)
+    hinted.clear()
+    sweep()
+    assert hinted == ["look"]
+
+
+def test_without_work_there_is_no_hint(hinted: list[str], db: None) -> None:
+    sweep()
+    assert hinted == []
+
+
+def test_with_the_broker_away_the_sweeper_does_the_work(
+    make_upload: MakeUpload, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_upload(DATA)
+    monkeypatch.setattr(hints, "send", lambda: False)
+    sweep()
+    assert Job.objects.get().status == "completed"
+
+
+def test_an_expired_lease_is_taken_over(make_upload: MakeUpload, hinted: list[str]) -> None:
+    make_upload(DATA)
+    die(1)
+    hinted.clear()
+    sweep()
+    assert hinted == ["look"]
+    assert lifecycle.claim() is not None
+
+
+def test_a_job_that_keeps_killing_its_workers_is_given_up(
+    make_upload: MakeUpload, hinted: list[str], settings: Any
+) -> None:
+    make_upload(DATA)
+    die(settings.MAX_ATTEMPTS)
+    assert lifecycle.claim() is None
+    sweep()
+    job = Job.objects.get()
+    assert (job.status, job.error_code) == ("failed", "worker_lost")
+
+
+def test_progress_in_between_gives_new_attempts(make_upload: MakeUpload, hinted: list[str], settings: Any) -> None:
+    make_upload(DATA)
+    die(settings.MAX_ATTEMPTS - 1)
+    held = lifecycle.claim()
+    assert held is not None
+    lifecycle.commit_window(held, start=0, end=10, state=b"", rows=0, bad_rows=0, layout={})
+    Job.objects.update(lease_until=Now() - timedelta(seconds=1))
+    sweep()
+    assert Job.objects.get().status == "processing"
+    assert lifecycle.claim() is not None
+
+
+def test_a_job_to_be_cancelled_whose_worker_died_is_cancelled(make_upload: MakeUpload, hinted: list[str]) -> None:
+    make_upload(DATA)
+    assert lifecycle.claim() is not None
+    lifecycle.cancel(Job.objects.get())
+    sweep()
+    assert Job.objects.get().status == "processing"
+    Job.objects.update(lease_until=Now() - timedelta(seconds=1))
+    sweep()
+    assert Job.objects.get().status == "cancelled"
+
+
+def test_an_upload_that_never_finishes_fails_its_job_with_what_to_do(
+    make_upload: MakeUpload, hinted: list[str]
+) -> None:
+    make_upload(DATA, chunk=100, whole=False)
+    Upload.objects.update(expires_at=timezone.now() - timedelta(seconds=1))
+    sweep()
+    job = Job.objects.get()
+    assert (job.status, job.error_code) == ("failed", "upload_expired")
+    assert "Upload the file again" in job.error
+
+
+def test_it_sweeps_at_once_and_again_and_survives_its_errors(
+    monkeypatch: pytest.MonkeyPatch, settings: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    import threading
+
+    settings.SWEEP_SECONDS = 0.01
+    swept: Callable[[], None]
+    count, thrice = [0], threading.Event()
+
+    def swept() -> None:
+        count[0] += 1
+        if count[0] == 3:
+            thrice.set()
+        raise RuntimeError("the database is away")
+
+    monkeypatch.setattr("reports.sweeper.sweep", swept)
+    sweeper = Sweeper()
+    sweeper.start()
+    assert thrice.wait(10)
+    sweeper.stop()
+    assert "the database is away" in caplog.text

@@ -1,0 +1,77 @@
+"""Bytes that nobody needs any more: expired uploads, orphans, leftovers."""
+
+import os
+import time
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from django.core.management import call_command
+from django.utils import timezone
+
+from tests.conftest import MakeUpload
+from tests.uploads.conftest import Tus
+from uploads import cleanup, lifecycle
+from uploads.models import Part, Upload
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def age(upload: Upload) -> None:
+    Upload.objects.filter(pk=upload.pk).update(expires_at=timezone.now() - timedelta(seconds=1))
+
+
+def test_an_upload_that_receives_nothing_expires_with_its_bytes(tus: Tus, make_upload: MakeUpload, files: Path) -> None:
+    upload = make_upload(b"123456", chunk=3, whole=False)
+    assert lifecycle.expire_overdue() == 0
+    age(upload)
+    assert lifecycle.expire_overdue() == 1
+    response = tus.head(f"/uploads/{upload.pk}/")
+    assert response.status_code == 410
+    assert not Part.objects.exists()
+    assert not [path for path in files.rglob("*") if path.is_file()]
+
+
+def test_every_part_prolongs_the_upload(tus: Tus, make_upload: MakeUpload) -> None:
+    upload = make_upload(b"123456", chunk=3, whole=False)
+    age(upload)
+    assert tus.patch(f"/uploads/{upload.pk}/", b"4", 3).status_code == 204
+    assert lifecycle.expire_overdue() == 0
+
+
+def test_a_whole_upload_does_not_expire(make_upload: MakeUpload) -> None:
+    age(make_upload(b"123"))
+    assert lifecycle.expire_overdue() == 0
+
+
+def test_old_objects_that_no_part_names_are_removed(make_upload: MakeUpload, files: Path) -> None:
+    upload = make_upload(b"123")
+    folder = files / upload.parts_folder
+    orphan, young = folder / "orphan", folder / "young"
+    orphan.write_bytes(b"x")
+    young.write_bytes(b"x")
+    long_ago = time.time() - 24 * 3600
+    for path in folder.iterdir():
+        os.utime(path, (long_ago, long_ago))
+    os.utime(young)
+    assert cleanup.remove_orphans() == 1
+    assert not orphan.exists()
+    assert young.exists()
+    assert Part.objects.get().storage_name.split("/")[-1] in os.listdir(folder)
+
+
+def test_a_removal_that_was_cut_short_is_completed(make_upload: MakeUpload) -> None:
+    upload = make_upload(b"123")
+    Upload.objects.filter(pk=upload.pk).update(state=Upload.State.CANCELLED)
+    assert cleanup.remove_leftovers() == 1
+    assert not Part.objects.exists()
+
+
+def test_the_command_says_what_it_did(make_upload: MakeUpload, capsys: pytest.CaptureFixture[str]) -> None:
+    age(make_upload(b"123456", chunk=3, whole=False))
+    call_command("clean_uploads")
+    assert capsys.readouterr().out.splitlines() == [
+        "uploads expired: 1",
+        "ended uploads emptied: 0",
+        "orphan objects deleted: 0",
+    ]
