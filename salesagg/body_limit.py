@@ -13,8 +13,9 @@ from django.conf import settings
 from twisted.internet import reactor
 
 # After the refusal a client may still be sending. Closing at once would reset the connection and could destroy the
-# answer on its way, so what comes is thrown away for as long as an ordinary client needs to notice.
+# answer on its way, so what comes is thrown away, for as long and as much as an ordinary client needs to notice.
 LINGER_SECONDS = 2.0
+LINGER_BODIES = 2
 
 
 class LimitedRequest(http_protocol.WebRequest):  # type: ignore[misc]
@@ -33,6 +34,8 @@ class LimitedRequest(http_protocol.WebRequest):  # type: ignore[misc]
     def handleContentChunk(self, data: bytes) -> None:  # noqa: N802  (Twisted's name)
         self.received += len(data)
         if self.refused:
+            if self.received > LINGER_BODIES * settings.MAX_BODY_BYTES:
+                self.channel.transport.abortConnection()
             return
         if self.received > settings.MAX_BODY_BYTES:
             self.refuse()

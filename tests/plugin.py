@@ -1,7 +1,8 @@
 """Loaded before the settings are: decides in which world the tests run.
 
 By default everything is in one process, as with `make run`. With `--services`, database, broker, cache and channel
-layer are a real PostgreSQL and a real Redis: those that DATABASE_URL and REDIS_URL name, or ones started for the session.
+layer are a real PostgreSQL and a real Redis: those that DATABASE_URL and REDIS_URL name, or ones started for the
+session.
 """
 
 import os

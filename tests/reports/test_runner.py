@@ -40,7 +40,10 @@ def test_a_file_becomes_a_result(finished: Finished) -> None:
     data = HEADER.encode() + b"Toys,2024-01-01,3\nBooks,2024-01-01,4\nToys,2024-01-02,5\nToys,never,1\n"
     job = finished(data)
     assert result_of(job) == "Department Name,Total Number of Sales\nBooks,4\nToys,8\n"
-    assert list(job.totals.order_by("rank").values_list("rank", "name", "total")) == [(1, "Toys", "8"), (2, "Books", "4")]
+    assert list(job.totals.order_by("rank").values_list("rank", "name", "total")) == [
+        (1, "Toys", "8"),
+        (2, "Books", "4"),
+    ]
     assert (job.rows, job.bad_rows, job.departments) == (4, 1, 2)
     assert job.started_at is not None
     assert job.finished_at is not None

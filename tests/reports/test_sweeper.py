@@ -1,6 +1,5 @@
 """The sweep: what no message announces."""
 
-from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -119,7 +118,6 @@ def test_it_sweeps_at_once_and_again_and_survives_its_errors(
     import threading
 
     settings.SWEEP_SECONDS = 0.01
-    swept: Callable[[], None]
     count, thrice = [0], threading.Event()
 
     def swept() -> None:

@@ -21,7 +21,7 @@ def free_port() -> int:
 
 
 def wait_until(look: Callable[[], T], *, what: str, timeout: float = 30.0) -> T:
-    """Ask `look` until it gives something true, and return that. For what no event of ours can tell: another process."""
+    """Ask `look` until it gives something true, and return that. For what no event tells us: another process."""
     deadline = time.monotonic() + timeout
     while True:
         if found := look():

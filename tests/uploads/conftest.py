@@ -19,7 +19,7 @@ class Tus:
         if token:
             self.usual["Authorization"] = f"Bearer {token}"
 
-    def request(self, method: str, path: str, data: bytes = b"", type: str = "", **headers: str | None) -> Any:  # noqa: A002
+    def request(self, method: str, path: str, data: bytes = b"", type: str = "", **headers: Any) -> Any:  # noqa: A002
         sent = self.usual | {name.replace("_", "-"): value for name, value in headers.items()}
         present = {name: value for name, value in sent.items() if value is not None}
         content_type = type or (CHUNK if data or method == "PATCH" else "")
@@ -28,25 +28,25 @@ class Tus:
             present["Content-Type"] = content_type
         return self.client.generic(method, path, data, content_type=content_type, headers=present)
 
-    def create(self, length: int | None = 10, data: bytes = b"", **headers: str | None) -> Any:
+    def create(self, length: int | None = 10, data: bytes = b"", **headers: Any) -> Any:
         if length is not None:
             headers.setdefault("Upload_Length", str(length))
         return self.request("POST", "/uploads/", data, **headers)
 
-    def created(self, length: int | None = 10, **headers: str | None) -> str:
+    def created(self, length: int | None = 10, **headers: Any) -> str:
         """The path of a new upload."""
         response = self.create(length, **headers)
         assert response.status_code == 201, response.content
         location: str = response["Location"]
         return location
 
-    def patch(self, path: str, data: bytes, offset: int | str = 0, **headers: str | None) -> Any:
+    def patch(self, path: str, data: bytes, offset: int | str = 0, **headers: Any) -> Any:
         return self.request("PATCH", path, data, **{"Upload_Offset": str(offset), **headers})
 
-    def head(self, path: str, **headers: str | None) -> Any:
+    def head(self, path: str, **headers: Any) -> Any:
         return self.request("HEAD", path, **headers)
 
-    def delete(self, path: str, **headers: str | None) -> Any:
+    def delete(self, path: str, **headers: Any) -> Any:
         return self.request("DELETE", path, **headers)
 
 

@@ -57,7 +57,7 @@ def test_old_objects_that_no_part_names_are_removed(make_upload: MakeUpload, fil
     assert cleanup.remove_orphans() == 1
     assert not orphan.exists()
     assert young.exists()
-    assert Part.objects.get().storage_name.split("/")[-1] in os.listdir(folder)
+    assert (files / Part.objects.get().storage_name).exists()
 
 
 def test_a_removal_that_was_cut_short_is_completed(make_upload: MakeUpload) -> None:

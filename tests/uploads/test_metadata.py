@@ -22,7 +22,14 @@ def test_it_accepts_an_empty_header_as_tuspy_sends_it(header: str) -> None:
 
 @pytest.mark.parametrize(
     "header",
-    ["filename not-base64!", f"filename {b64('a')},filename {b64('b')}", f"naïve {b64('a')}", ",", "a YQ==,", "x" * 4097],
+    [
+        "filename not-base64!",
+        f"filename {b64('a')},filename {b64('b')}",
+        f"naïve {b64('a')}",
+        ",",
+        "a YQ==,",
+        "x" * 4097,
+    ],
 )
 def test_it_refuses_what_is_not_in_the_protocols_form(header: str) -> None:
     with pytest.raises(Refusal) as refused:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.core.files.storage import default_storage
+from django.core.files.storage import FileSystemStorage
 from django.db import connection
 
 from accounts.errors import Refusal
@@ -118,7 +118,9 @@ def test_old_proxies_may_send_it_as_post_with_an_override(tus: Tus) -> None:
     assert response.status_code == 204
 
 
-@pytest.mark.parametrize(("method", "override"), [("POST", "GET"), ("POST", "PUT"), ("GET", "PATCH"), ("PUT", "DELETE")])
+@pytest.mark.parametrize(
+    ("method", "override"), [("POST", "GET"), ("POST", "PUT"), ("GET", "PATCH"), ("PUT", "DELETE")]
+)
 def test_an_override_from_or_to_another_method_is_none(tus: Tus, method: str, override: str) -> None:
     path = tus.created(3)
     assert tus.request(method, path, X_HTTP_Method_Override=override).status_code == 405
@@ -156,7 +158,7 @@ def test_a_full_storage_keeps_the_earlier_parts(tus: Tus, monkeypatch: pytest.Mo
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with monkeypatch.context() as patched:
-        patched.setattr(default_storage, "save", full)
+        patched.setattr(FileSystemStorage, "save", full)
         response = tus.patch(path, b"456", 3)
         assert (response.status_code, response.json()["code"]) == (507, "storage_full")
     assert tus.head(path)["Upload-Offset"] == "3"
@@ -190,9 +192,7 @@ def test_of_many_clients_that_send_the_same_chunk_at_once_one_wins(user: User, f
     assert len(stored(files)) == 1
 
 
-def test_a_chunk_that_was_being_stored_when_the_upload_was_cancelled_is_not_committed(
-    user: User, files: Path
-) -> None:
+def test_a_chunk_that_was_being_stored_when_the_upload_was_cancelled_is_not_committed(user: User, files: Path) -> None:
     upload = lifecycle.create(user, length=6)
 
     class CancelsWhileRead(io.BytesIO):

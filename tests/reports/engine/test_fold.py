@@ -64,13 +64,24 @@ DIRTY = {
     "too few and too many fields": H + b"A,2024-01-01\nA,2024-01-01,1,x\nA\nA,2024-01-01,1\n",
     "large numbers": H + b"A,2024-01-01," + b"9" * 20 + b"\nA,2024-01-01," + b"9" * 40 + b"\nA,2024-01-01,1\n",
     "sum beyond 64 bits": H + b"A,2024-01-01,9223372036854775807\n" * 3,
-    "not whole numbers": H + b"".join(
+    "not whole numbers": H
+    + b"".join(
         b"A,2024-01-01,%s\n" % value.encode()
         for value in ("1.5", "1e3", "+5", "-5", "٣", "1_000", "NaN", "", "0x10", "007", "1 0", "0")
     ),
-    "not days": H + b"".join(
+    "not days": H
+    + b"".join(
         b"A,%s,1\n" % value.encode()
-        for value in ("2023-02-30", "20230101", "2023-1-1", "2024-02-29", "2023-02-29", "0000-01-01", "", "2023-01-01T00")
+        for value in (
+            "2023-02-30",
+            "20230101",
+            "2023-1-1",
+            "2024-02-29",
+            "2023-02-29",
+            "0000-01-01",
+            "",
+            "2023-01-01T00",
+        )
     ),
     "no header": b"A,2024-01-01,1\nB,2024-01-02,2\nA,x,3\n",
     "semicolons": b"Dept;Sales\nA;1\nB;2\n",

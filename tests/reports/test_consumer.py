@@ -1,0 +1,169 @@
+"""The live socket: one's own jobs, all of them, never an older state after a newer one."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import pytest
+from channels.db import database_sync_to_async
+from channels.layers import get_channel_layer
+from channels.testing import WebsocketCommunicator
+from django.contrib.sessions.backends.db import SessionStore
+from django.test import Client
+
+from accounts.models import User
+from reports import consumers, events, lifecycle, loop, runner
+from salesagg.asgi import application
+from tests.conftest import MakeUpload, sales_csv
+
+pytestmark = pytest.mark.django_db(transaction=True)
+DATA = sales_csv(50)
+ORIGIN = [(b"origin", b"http://localhost"), (b"host", b"localhost")]
+
+in_thread: Callable[..., Any] = database_sync_to_async
+
+
+@pytest.fixture(autouse=True)
+async def _events_reach_this_loop() -> None:
+    loop.use(asyncio.get_running_loop())
+
+
+@contextlib.asynccontextmanager
+async def connected(user: User, headers: list[tuple[bytes, bytes]] | None = None) -> AsyncIterator[Any]:
+    client = Client()
+    await in_thread(client.force_login)(user)
+    cookie = (b"cookie", f"sessionid={client.cookies['sessionid'].value}".encode())
+    socket = WebsocketCommunicator(application, "/ws/jobs/", headers=[cookie, *(headers or ORIGIN)])
+    assert (await socket.connect(timeout=10))[0]
+    try:
+        yield socket
+    finally:
+        await socket.disconnect()
+
+
+async def jobs_from(socket: Any) -> list[dict[str, Any]]:
+    message = await socket.receive_json_from(timeout=10)
+    jobs: list[dict[str, Any]] = message["jobs"]
+    return jobs
+
+
+async def test_it_begins_with_a_snapshot_newest_first(user: User, make_upload: MakeUpload) -> None:
+    await in_thread(make_upload)(DATA, name="first.csv")
+    await in_thread(make_upload)(DATA, name="second.csv")
+    async with connected(user) as socket:
+        message = await socket.receive_json_from(timeout=10)
+    assert message["type"] == "snapshot"
+    assert [job["filename"] for job in message["jobs"]] == ["second.csv", "first.csv"]
+    assert message["jobs"][0]["upload"]["length"] == len(DATA)
+
+
+async def test_it_tells_a_job_from_its_creation_to_its_end_with_growing_versions(
+    user: User, make_upload: MakeUpload
+) -> None:
+    async with connected(user) as socket:
+        assert await jobs_from(socket) == []
+        await in_thread(make_upload)(DATA)
+        await in_thread(runner.run_all)()
+        seen: list[dict[str, Any]] = []
+        while not seen or seen[-1]["state"] != "done":
+            seen += await jobs_from(socket)
+    versions = [job["version"] for job in seen]
+    assert versions == sorted(set(versions))
+    assert (seen[-1]["rows"], seen[-1]["departments"]) == (50, 5)
+
+
+async def test_a_burst_of_changes_is_told_in_few_messages_the_last_of_them_the_last_state(
+    user: User, make_upload: MakeUpload
+) -> None:
+    upload = await in_thread(make_upload)(DATA)
+
+    def change() -> None:
+        for _ in range(40):
+            lifecycle.upload_progressed(upload)
+            events.announce(upload.jobs.get().pk)
+
+    async with connected(user) as socket:
+        [before] = await jobs_from(socket)
+        began = time.monotonic()
+        await in_thread(change)()
+        told: list[dict[str, Any]] = []
+        while not told or told[-1]["version"] < before["version"] + 40:
+            told += await jobs_from(socket)
+        elapsed = time.monotonic() - began
+    assert told[-1]["version"] == before["version"] + 40
+    assert len(told) <= 2 + elapsed / consumers.SEND_INTERVAL
+
+
+async def test_it_tells_nobody_elses_jobs(user: User, stranger: User, make_upload: MakeUpload) -> None:
+    await in_thread(make_upload)(DATA, owner=stranger)
+    async with connected(user) as socket:
+        assert await jobs_from(socket) == []
+        await in_thread(make_upload)(DATA, owner=stranger)
+        await in_thread(runner.run_all)()
+        assert await socket.receive_nothing()
+
+
+async def test_an_old_event_after_a_newer_snapshot_is_dropped(user: User, make_upload: MakeUpload) -> None:
+    await in_thread(make_upload)(DATA)
+    async with connected(user) as socket:
+        [job] = await jobs_from(socket)
+        old = {"type": "job.changed", "job": job | {"version": job["version"] - 1}}
+        same = {"type": "job.changed", "job": job}
+        for event in (old, same):
+            await get_channel_layer().group_send(events.group_of(user.pk), event)
+        assert await socket.receive_nothing()
+
+
+async def test_a_lost_event_is_made_up_for_by_reading_again(
+    user: User, make_upload: MakeUpload, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(consumers, "REREAD_SECONDS", 0.05)
+    await in_thread(make_upload)(DATA)
+    async with connected(user) as socket:
+        [job] = await jobs_from(socket)
+        monkeypatch.setattr(events, "announce", lambda job_id: None)
+        await in_thread(runner.run_all)()
+        [later] = await jobs_from(socket)
+        while later["state"] != "done":
+            [later] = await jobs_from(socket)
+        assert later["id"] == job["id"]
+
+
+async def test_nobody_is_told_why_and_closed(db: None) -> None:
+    socket = WebsocketCommunicator(application, "/ws/jobs/", headers=ORIGIN)
+    assert (await socket.connect())[0]
+    assert await socket.receive_output() == {"type": "websocket.close", "code": 4401}
+
+
+@pytest.mark.parametrize("origin", [b"http://evil.example", b"null"])
+async def test_a_page_of_another_site_gets_no_socket(user: User, origin: bytes) -> None:
+    client = Client()
+    await in_thread(client.force_login)(user)
+    cookie = (b"cookie", f"sessionid={client.cookies['sessionid'].value}".encode())
+    headers = [cookie, (b"origin", origin), (b"host", b"localhost")]
+    socket = WebsocketCommunicator(application, "/ws/jobs/", headers=headers)
+    assert not (await socket.connect())[0]
+
+
+@pytest.mark.parametrize("how", ["logged out", "locked out"])
+async def test_a_socket_ends_soon_after_its_login_does(user: User, monkeypatch: pytest.MonkeyPatch, how: str) -> None:
+    monkeypatch.setattr(consumers, "REREAD_SECONDS", 0.05)
+    async with connected(user) as socket:
+        await jobs_from(socket)
+        if how == "logged out":
+            key = dict(socket.scope["headers"])[b"cookie"].decode().partition("=")[2]
+            await in_thread(SessionStore(key).delete)()
+        else:
+            await in_thread(User.objects.update)(is_active=False)
+        closed = await socket.receive_output(timeout=10)
+    assert closed == {"type": "websocket.close", "code": 4401}
+
+
+async def test_what_a_browser_says_is_ignored(user: User) -> None:
+    async with connected(user) as socket:
+        await jobs_from(socket)
+        await socket.send_to(text_data="no json")
+        await socket.send_to(bytes_data=b"\0")
+        assert await socket.receive_nothing()

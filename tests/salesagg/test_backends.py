@@ -1,0 +1,55 @@
+"""Three addresses decide which services stand behind the app."""
+
+from pathlib import Path
+
+import pytest
+from django.core.exceptions import ImproperlyConfigured
+
+from salesagg import backends
+
+HERE = Path("/data")
+
+
+def test_without_addresses_everything_is_in_one_process() -> None:
+    database = backends.databases("", HERE)["default"]
+    assert (database["ENGINE"], database["NAME"]) == ("django.db.backends.sqlite3", "/data/db.sqlite3")
+    assert database["OPTIONS"]["transaction_mode"] == "IMMEDIATE"
+    assert backends.broker("")["CELERY_BROKER_URL"].startswith("memory://")
+    assert "InMemory" in backends.channel_layers("")["default"]["BACKEND"]
+    assert "locmem" in backends.caches("")["default"]["BACKEND"]
+    assert backends.file_storage("", HERE)["OPTIONS"]["location"] == "/data/files"
+
+
+def test_addresses_name_postgresql_redis_and_s3() -> None:
+    database = backends.databases("postgres://u:p@db:5432/sales", HERE)["default"]
+    assert (database["ENGINE"], database["HOST"]) == ("django.db.backends.postgresql", "db")
+    assert database["CONN_HEALTH_CHECKS"]
+    redis = "redis://cache:6379/0"
+    assert backends.broker(redis)["CELERY_BROKER_URL"] == redis
+    assert backends.channel_layers(redis)["default"]["BACKEND"].endswith("RedisPubSubChannelLayer")
+    assert backends.caches(redis)["default"]["LOCATION"] == redis
+    s3 = backends.file_storage("s3://key:se%2Fcret@bucket?endpoint_url=http://s3:9000&region=eu", HERE)["OPTIONS"]
+    assert s3 == {
+        "access_key": "key",
+        "secret_key": "se/cret",
+        "bucket_name": "bucket",
+        "endpoint_url": "http://s3:9000",
+        "region_name": "eu",
+        "file_overwrite": True,
+        "default_acl": None,
+    }
+
+
+def test_s3_credentials_may_come_from_the_machine() -> None:
+    assert "access_key" not in backends.file_storage("s3://bucket", HERE)["OPTIONS"]
+
+
+@pytest.mark.parametrize("url", ["ftp://host/x", "s3://", "bucket", "s3://bucket?colour=red"])
+def test_a_storage_address_that_makes_no_sense_is_refused(url: str) -> None:
+    with pytest.raises(ImproperlyConfigured, match="STORAGE_URL"):
+        backends.file_storage(url, HERE)
+
+
+def test_another_kind_of_database_is_refused() -> None:
+    with pytest.raises(ImproperlyConfigured, match="DATABASE_URL"):
+        backends.databases("mysql://u:p@db/sales", HERE)
