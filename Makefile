@@ -1,6 +1,6 @@
 # make run    set everything up and serve the app at http://localhost:8000
 # make test   set everything up and run every check and test
-# The rest is for people who change the code. CONTRIBUTING notes are in docs/development.md.
+# The rest is for people who change the code; see docs/development.md.
 
 PYTHON   ?= python3
 PORT     ?= 8000
@@ -9,6 +9,7 @@ export PORT DATA_DIR
 
 VENV := .venv
 BIN  := $(VENV)/bin
+PYTEST := $(BIN)/python -m pytest --quiet
 # Node is used where the machine has it; otherwise it comes from PyPI into the virtual environment.
 NPM  := $(shell command -v npm 2>/dev/null)
 ifeq ($(NPM),)
@@ -29,9 +30,13 @@ check: $(VENV)/.dev node_modules/.installed
 	$(BIN)/mypy
 	$(BIN)/python manage.py makemigrations --check --dry-run
 
+# In one process; on PostgreSQL and Redis; with processes that are killed; in a browser. Apart from each other, since the
+# browser's event loop and Django's database do not share a thread.
 pytest: $(VENV)/.dev node_modules/.installed
-	$(BIN)/python -m pytest --cov --cov-report=term
-	$(BIN)/python -m pytest --services tests/accounts tests/uploads tests/reports
+	$(PYTEST) --cov --cov-report=term --ignore=tests/e2e --ignore=tests/faults
+	$(PYTEST) --services --ignore=tests/reports/engine tests/accounts tests/uploads tests/reports
+	$(PYTEST) tests/faults
+	$(PYTEST) tests/e2e
 
 # The lock files hold every package's exact version; pyproject.toml and package.json hold the ranges we chose.
 lock:

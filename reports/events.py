@@ -45,10 +45,8 @@ def announce(job_id: uuid.UUID) -> None:
     message = {"type": "job.changed", "job": describe(job)}
     try:
         loop.run(layer.group_send(group_of(job.owner_id), message), timeout=PUBLISH_TIMEOUT)
-    except (TimeoutError, OSError) as error:
+    except Exception as error:
         logger.warning("event of job %s not published: %r", job_id, error)
-    except Exception:
-        logger.warning("event of job %s not published", job_id, exc_info=True)
 
 
 def announce_progress(job_id: uuid.UUID) -> None:

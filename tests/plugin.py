@@ -26,7 +26,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.hookimpl(wrapper=True)
 def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None]:
     os.environ["DATA_DIR"] = str(_FOLDER / "data")
-    (_FOLDER / "data" / "static").mkdir(parents=True)
+    # Collected at most once a session, by whichever server needs it first.
+    os.environ["STATIC_ROOT"] = str(_FOLDER / "static")
+    (_FOLDER / "static").mkdir()
     os.environ["SECRET_KEY"] = "for tests alone"
     os.environ["DEBUG"] = "0"
     os.environ.setdefault("LOG_LEVEL", "WARNING")

@@ -161,6 +161,11 @@ class _HashedBody(File[bytes]):
         while data := self.read(chunk_size or READ_SIZE):
             yield data
 
+    @property
+    def closed(self) -> bool:
+        """Never: the request closes its body itself, and has no such attribute for storages to look at."""
+        return False
+
     def seekable(self) -> bool:
         return False
 

@@ -1,0 +1,76 @@
+"""A site in one process, and a real browser that looks for trouble while it is used."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import BrowserContext, ConsoleMessage, Page
+
+from tests.services.site import Site
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    started = Site(tmp_path_factory.mktemp("site"))
+    yield started
+    started.end()
+
+
+@pytest.fixture(scope="session")
+def token(site: Site) -> str:
+    return site.prepare()
+
+
+@pytest.fixture(scope="session")
+def address(site: Site, token: str) -> str:
+    return site.serve()
+
+
+@pytest.fixture(scope="session")
+def browser_type_launch_args(browser_type_launch_args: dict[str, Any]) -> dict[str, Any]:
+    """Debian's Chromium, silent on the network; as root it runs only without its sandbox."""
+    program = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    assert program, "The browser tests need Chromium: install the package chromium."
+    quiet = ["--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-first-run"]
+    sandbox = ["--no-sandbox"] if os.geteuid() == 0 else []
+    return {**browser_type_launch_args, "executable_path": program, "args": [*quiet, *sandbox]}
+
+
+@pytest.fixture
+def expected_trouble() -> list[str]:
+    """What a test causes on purpose: texts that may stand in the console."""
+    return []
+
+
+@pytest.fixture
+def context(context: BrowserContext, expected_trouble: list[str]) -> Iterator[BrowserContext]:
+    """Every page of the context reports what a person would not see: console errors and breaches of the policy."""
+    trouble: list[str] = []
+
+    def note(message: ConsoleMessage) -> None:
+        if message.type in ("error", "warning"):
+            trouble.append(f"{message.type}: {message.text}")
+
+    context.on("console", note)
+    context.on("weberror", lambda error: trouble.append(f"exception: {error.error}"))
+    context.add_init_script(
+        "document.addEventListener('securitypolicyviolation',"
+        " (event) => console.error('policy: ' + event.violatedDirective + ' ' + event.blockedURI))"
+    )
+    yield context
+    assert [text for text in trouble if not any(expected in text for expected in expected_trouble)] == []
+
+
+@pytest.fixture
+def signed_up(page: Page, address: str, tmp_path: Path) -> Page:
+    """A new person on the dashboard."""
+    page.goto(f"{address}/accounts/signup/")
+    page.get_by_label("Email").fill(f"{tmp_path.name}@example.org")
+    page.get_by_label("Password", exact=True).fill("correct horse battery")
+    page.get_by_label("Password (again)").fill("correct horse battery")
+    page.get_by_role("button", name="Sign Up").click()
+    page.wait_for_url(f"{address}/")
+    return page

@@ -1,0 +1,120 @@
+"""The product as it runs in earnest: its real commands as processes, on one machine."""
+
+import os
+import re
+import subprocess
+import sys
+import uuid
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import requests
+
+from tests.services.backing import S3, Postgres, Redis
+from tests.services.processes import ROOT, Process, free_port
+
+EMAIL, PASSWORD = "ann@example.org", "correct horse battery"
+
+
+class Site:
+    """Web and worker processes that share services, and one user."""
+
+    def __init__(self, folder: Path, **env: str) -> None:
+        self.folder = folder
+        self.env = {"SECRET_KEY": "for tests alone", "DATA_DIR": str(folder / "data"), "LOG_LEVEL": "INFO", **env}
+        self.processes: list[Process] = []
+
+    def manage(self, *arguments: str, **env: str) -> str:
+        return subprocess.run(
+            [sys.executable, "manage.py", *arguments],
+            cwd=ROOT,
+            env=os.environ | self.env | env,
+            check=True,
+            stdout=subprocess.PIPE,
+            text=True,
+            timeout=60,
+        ).stdout.strip()
+
+    def prepare(self) -> str:
+        """Database, static files and the user; returns an API token of theirs."""
+        self.manage("migrate", "--verbosity=0")
+        if not (Path(os.environ["STATIC_ROOT"]) / "staticfiles.json").exists():
+            self.manage("collectstatic", "--noinput", "--verbosity=0")
+        self.manage("createsuperuser", "--noinput", f"--email={EMAIL}", DJANGO_SUPERUSER_PASSWORD=PASSWORD)
+        return self.manage("create_token", EMAIL)
+
+    def start(self, *command: str, **env: str) -> Process:
+        log = self.folder / f"{len(self.processes)}.log"
+        process = Process([sys.executable, *command], env=self.env | env, log=log)
+        self.processes.append(process)
+        return process
+
+    def web(self) -> str:
+        """Another daphne; returns its address."""
+        port = free_port()
+        process = self.start("-m", "daphne", "-b", "127.0.0.1", "-p", str(port), "salesagg.asgi:application")
+        process.wait_for_port(port)
+        return f"http://localhost:{port}"
+
+    def worker(self, *options: str) -> Process:
+        """Another Celery worker, ready."""
+        name = f"--hostname={uuid.uuid4().hex}@%h"
+        process = self.start(
+            "-m",
+            "celery",
+            "-A",
+            "salesagg",
+            "worker",
+            "--loglevel=INFO",
+            "--without-mingle",
+            "--without-gossip",
+            name,
+            *options,
+        )
+        process.wait_for_output(" ready.")
+        return process
+
+    def serve(self) -> str:
+        """Everything in one process; returns its address."""
+        port = free_port()
+        process = self.start("manage.py", "serve", PORT=str(port))
+        process.wait_for_output("Salesagg is at")
+        process.wait_for_port(port)
+        return f"http://localhost:{port}"
+
+    def query(self, sql: str) -> Any:
+        """The first value of the first row."""
+        with psycopg.connect(self.env["DATABASE_URL"]) as connection:
+            row = connection.execute(sql.encode()).fetchone()
+            return row[0] if row else None
+
+    def end(self) -> None:
+        for process in reversed(self.processes):
+            process.end()
+
+
+def services_site(
+    folder: Path, postgres: Postgres, redis: Redis, s3: S3 | None = None, env: Mapping[str, str] | None = None
+) -> Site:
+    """A site on a database of its own in `postgres`, on `redis`, its files in `s3` or in a shared folder."""
+    name = f"site_{uuid.uuid4().hex}"
+    with psycopg.connect(postgres.url, autocommit=True) as connection:
+        connection.execute(f'CREATE DATABASE "{name}"'.encode())
+    database = postgres.url.replace("/postgres?", f"/{name}?") if "?" in postgres.url else f"{postgres.url[:-8]}{name}"
+    return Site(
+        folder, DATABASE_URL=database, REDIS_URL=redis.url, STORAGE_URL=s3.url if s3 is not None else "", **(env or {})
+    )
+
+
+def log_in(address: str) -> requests.Session:
+    """A browser's session, logged in as the site's user."""
+    session = requests.Session()
+    page = session.get(f"{address}/accounts/login/", timeout=20)
+    token = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', page.text)
+    assert token
+    form = {"login": EMAIL, "password": PASSWORD, "csrfmiddlewaretoken": token[1]}
+    done = session.post(f"{address}/accounts/login/", data=form, timeout=20)
+    assert "Drop sales CSV files" in done.text
+    return session
