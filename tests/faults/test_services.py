@@ -48,7 +48,7 @@ def test_a_job_begun_through_one_web_process_is_seen_live_on_another(site: Site,
     result = log_in(first).get(f"{first}{seen[-1]['url']}result.csv", timeout=20)
     expected = "".join(f"{name},{total}\n" for name, total in totals.items())
     assert result.text == f"Department Name,Total Number of Sales\n{expected}"
-    assert len([key for key in s3 if key.startswith(f"uploads/{seen[-1]['upload']['id']}/")]) == 5
+    assert len([name for name in s3.object_names() if name.startswith(f"uploads/{seen[-1]['upload']['id']}/")]) == 5
 
 
 def test_it_says_whether_it_is_ready(site: Site) -> None:

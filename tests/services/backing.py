@@ -82,7 +82,7 @@ class S3:
         )
         wait_until(lambda: self.client.create_bucket(Bucket="salesagg"), what="a bucket")
 
-    def keys(self) -> list[str]:
+    def object_names(self) -> list[str]:
         return [item["Key"] for item in self.client.list_objects_v2(Bucket="salesagg").get("Contents", [])]
 
     def end(self) -> None:
