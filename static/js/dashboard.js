@@ -39,8 +39,8 @@ function cardOf(job) {
 }
 
 function onJobs(jobs) {
-  // Newest first in a snapshot; the oldest is put on top first, so that the newest ends there.
-  for (const job of [...jobs].reverse()) {
+  // New cards are put on top one by one, so the newest must come last.
+  for (const job of [...jobs].sort((a, b) => a.created_at.localeCompare(b.created_at))) {
     const card = cardOf(job);
     card.update(job);
     announcer.tell(job);
