@@ -1,0 +1,35 @@
+"""What is written down is true."""
+
+import re
+
+from tests.services.processes import ROOT
+
+
+def text(name: str) -> str:
+    return (ROOT / name).read_text()
+
+
+def test_every_setting_is_listed_in_the_example_and_none_besides() -> None:
+    read = set(re.findall(r'env\.\w+\(\s*"([A-Z_]+)"', text("salesagg/settings.py")))
+    listed = set(re.findall(r"^#?([A-Z_]+)=", text(".env.example"), re.MULTILINE))
+    assert read == listed
+
+
+def test_every_code_of_a_refused_upload_is_documented() -> None:
+    code = "".join(path.read_text() for path in (ROOT / "uploads").glob("*.py")) + text("salesagg/body_limit.py")
+    raised = set(re.findall(r'Refusal\(\s*"(\w+)"', code)) | {"body_too_large", "unauthorized", "not_found"}
+    assert {name for name in raised if f"`{name}`" not in text("docs/uploads.md")} == set()
+
+
+def test_every_way_a_file_can_fail_is_documented() -> None:
+    sources = [*(ROOT / "reports").glob("*.py"), *(ROOT / "reports" / "engine").glob("*.py")]
+    code = "".join(path.read_text() for path in sources)
+    failures = set(re.findall(r'(?:EngineError\(\s*|error_code=|"error_code": |code=)"(\w+)"', code))
+    assert len(failures) >= 7
+    assert {name for name in failures if f"`{name}`" not in text("docs/files.md")} == set()
+
+
+def test_links_between_documents_lead_somewhere() -> None:
+    for document in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]:
+        for target in re.findall(r"\]\(((?!https?:)[^)#]+)", document.read_text()):
+            assert (document.parent / target).exists(), f"{document.name}: {target}"
