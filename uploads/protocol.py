@@ -43,6 +43,12 @@ def check_version(request: HttpRequest) -> None:
         )
 
 
+def check_extensions(request: HttpRequest) -> None:
+    """Refuse what we did not announce: a client that sends a file in parallel pieces would get a job for each."""
+    if "Upload-Concat" in request.headers:
+        raise Refusal("unsupported_extension", "Send the file as one upload; concatenation is not offered.", status=400)
+
+
 def check_content_type(request: HttpRequest) -> None:
     if request.content_type != CHUNK_TYPE:
         raise Refusal("bad_content_type", f"A chunk must be sent as “Content-Type: {CHUNK_TYPE}”.", status=415)

@@ -45,6 +45,7 @@ class TusView(View):
 class Uploads(TusView):
     def post(self, request: HttpRequest) -> HttpResponse:
         """Create an upload, with its first chunk when the request has a body."""
+        protocol.check_extensions(request)
         length = protocol.upload_length(request)
         size = protocol.body_size(request)
         if size:

@@ -1,6 +1,8 @@
 // Sending a file in chunks over tus, with pause, resume, and patience with the network. window.tus is tus-js-client.
 
 const RETRY_DELAYS = [0, 1000, 3000, 5000, 10000, 20000, 30000, 60000];
+// When the client has given up, the page still asks every minute: the server may be away for a long time.
+const LAST_RETRY_DELAY = 60000;
 const TUS_VERSION = "1.0.0";
 // What a later attempt can mend: the network, the server, somebody else's chunk (409, 423), damage on the way (460).
 const RETRIED_STATUSES = [0, 409, 423, 429, 460];
@@ -83,12 +85,12 @@ class Sending {
       onSuccess: () => this.finish(null),
       onError: (error) => this.fail(error),
     });
-    this.resumeWhenOnline = () => {
+    this.tryAgain = () => {
       if (this.state === "reconnecting") {
         this.resume();
       }
     };
-    window.addEventListener("online", this.resumeWhenOnline);
+    window.addEventListener("online", this.tryAgain);
     this.tell("uploading");
     this.upload.start();
   }
@@ -112,13 +114,13 @@ class Sending {
 
   // Stop for good, without a word: the job has been cancelled or has failed.
   async stop() {
-    window.removeEventListener("online", this.resumeWhenOnline);
+    window.removeEventListener("online", this.tryAgain);
     await this.upload.abort();
     this.onState(null);
   }
 
   finish(state) {
-    window.removeEventListener("online", this.resumeWhenOnline);
+    window.removeEventListener("online", this.tryAgain);
     this.onState(state);
   }
 
@@ -127,6 +129,7 @@ class Sending {
     if (!response || response.getStatus() >= 500) {
       this.problem = "The connection was lost. The upload goes on where it was as soon as the network is back.";
       this.tell("reconnecting");
+      window.setTimeout(this.tryAgain, LAST_RETRY_DELAY);
       return;
     }
     this.problem = detailOf(response.getBody()) ?? "The server refused the upload.";

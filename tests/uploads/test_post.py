@@ -65,6 +65,13 @@ def test_a_length_that_makes_no_sense_is_refused(tus: Tus, headers: dict[str, An
     assert not Upload.objects.exists()
 
 
+@pytest.mark.parametrize("concat", ["partial", "final;/uploads/../../etc/passwd"])
+def test_concatenation_is_refused(tus: Tus, concat: str) -> None:
+    response = tus.create(10, Upload_Concat=concat)
+    assert (response.status_code, response.json()["code"]) == (400, "unsupported_extension")
+    assert not Upload.objects.exists()
+
+
 def test_a_file_over_the_maximum_is_refused(tus: Tus, settings: Any) -> None:
     settings.MAX_UPLOAD_BYTES = 100
     response = tus.create(101)
