@@ -12,6 +12,7 @@ from channels.layers import get_channel_layer
 
 from reports import loop
 from reports.models import Job
+from reports.outage import Outage
 from reports.snapshots import describe
 
 logger = logging.getLogger(__name__)
@@ -20,6 +21,7 @@ logger = logging.getLogger(__name__)
 PROGRESS_INTERVAL = 0.25
 # How long a change may wait for a channel layer that hangs. A browser finds the truth by itself within seconds.
 PUBLISH_TIMEOUT = 1.0
+_outage = Outage(seconds=2.0)
 
 # Jobs often end in another process than the one that announces their progress; forget them now and then.
 REMEMBERED_JOBS = 10_000
@@ -35,6 +37,8 @@ def group_of(owner_id: int) -> str:
 
 def announce(job_id: uuid.UUID) -> None:
     """Publish the job as it is now. Never raises: whatever changed the job has happened already."""
+    if _outage.is_on:
+        return
     job = Job.objects.select_related("upload").filter(pk=job_id).first()
     if job is None:
         return
@@ -46,6 +50,7 @@ def announce(job_id: uuid.UUID) -> None:
     try:
         loop.run(layer.group_send(group_of(job.owner_id), message), timeout=PUBLISH_TIMEOUT)
     except Exception as error:
+        _outage.begin()
         logger.warning("event of job %s not published: %r", job_id, error)
 
 

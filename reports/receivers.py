@@ -14,8 +14,15 @@ def create_job(upload: Upload, **kwargs: Any) -> None:
     lifecycle.create(upload)
 
 
-@receiver([part_stored, upload_completed])
-def tell_jobs(upload: Upload, **kwargs: Any) -> None:
+@receiver(part_stored)
+def tell_jobs_of_part(upload: Upload, **kwargs: Any) -> None:
+    # The last part's completion follows at once and tells the same.
+    if upload.state != Upload.State.COMPLETE:
+        lifecycle.upload_progressed(upload)
+
+
+@receiver(upload_completed)
+def tell_jobs_of_end(upload: Upload, **kwargs: Any) -> None:
     lifecycle.upload_progressed(upload)
 
 

@@ -2,7 +2,6 @@
 
 import base64
 import io
-import random
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,6 @@ from uploads import lifecycle, parts
 from uploads.models import Upload
 
 PASSWORD = "correct horse battery"
-HEADER = "Department Name,Date,Number of Sales\n"
 
 MakeUser = Callable[..., User]
 MakeUpload = Callable[..., Upload]
@@ -144,14 +142,3 @@ def append(upload: Upload, data: bytes) -> Upload:
 
 def b64(text: str) -> str:
     return base64.b64encode(text.encode()).decode()
-
-
-def sales_csv(rows: int, *, seed: int = 1, departments: int = 5, bad_every: int = 0) -> bytes:
-    """A sales file; with `bad_every`, every so many rows one is bad."""
-    numbers = random.Random(seed)
-    lines = [HEADER]
-    for row in range(1, rows + 1):
-        sales = "many" if bad_every and row % bad_every == 0 else str(numbers.randrange(1000))
-        day = f"2024-{numbers.randrange(1, 13):02}-{numbers.randrange(1, 29):02}"
-        lines.append(f"Department {numbers.randrange(departments)},{day},{sales}\n")
-    return "".join(lines).encode()

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from playwright.sync_api import Page, expect
 
-from tests.services.files import write_sales
+from tests.files import write_sales
 from tests.services.site import EMAIL, PASSWORD
 from tests.services.tus import upload
 

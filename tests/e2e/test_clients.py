@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.files import totals_by_csv, write_sales
 from tests.services import wait_until
 from tests.services.cable import Cable
-from tests.services.files import totals_by_csv, write_sales
 from tests.services.processes import ROOT
 from tests.services.site import Site, log_in
 from tests.services.tus import upload

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from playwright.sync_api import Locator, Page, expect
 
-from tests.services.files import totals_by_csv, write_sales
+from tests.files import totals_by_csv, write_sales
 
 SIZE = 100_000_000
 # As over a good line: slow enough to see the bars move and to reload in the middle.

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.files import totals_by_csv, write_sales
 from tests.services import Postgres, Process, Redis, wait_until
-from tests.services.files import totals_by_csv, write_sales
 from tests.services.site import Site, services_site
 from tests.services.tus import upload
 
@@ -88,5 +88,25 @@ def test_with_redis_down_uploads_are_taken_and_jobs_are_done(
         wait_until(lambda: site.query("SELECT status FROM reports_job") == "completed", what="the result", timeout=60)
         assert is_exact(site, path)
     finally:
+        site.end()
+        redis.end()
+
+
+def test_with_redis_hanging_uploads_are_answered_and_jobs_are_done(
+    tmp_path: Path, postgres: Postgres, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    redis = Redis(tmp_path_factory.mktemp("redis"))
+    site = services_site(tmp_path, postgres, redis, env={"LEASE_SECONDS": "2", "SWEEP_SECONDS": "0.5"})
+    try:
+        path = write_sales(tmp_path / "sales.csv", 2_000_000)
+        token = site.prepare()
+        address = site.web()
+        site.worker("--concurrency=1")
+        redis.process.signal_group(signal.SIGSTOP)
+        upload(address, token, path)
+        wait_until(lambda: site.query("SELECT status FROM reports_job") == "completed", what="the result", timeout=60)
+        assert is_exact(site, path)
+    finally:
+        redis.process.signal_group(signal.SIGCONT)
         site.end()
         redis.end()

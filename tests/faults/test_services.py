@@ -10,8 +10,8 @@ import requests
 from websockets.sync.client import connect
 from websockets.typing import Origin
 
+from tests.files import totals_by_csv, write_sales
 from tests.services import S3, Postgres, Redis
-from tests.services.files import totals_by_csv, write_sales
 from tests.services.site import Site, log_in, services_site
 from tests.services.tus import uploading
 

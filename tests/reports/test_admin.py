@@ -9,7 +9,8 @@ from django.test import Client
 from accounts.models import User
 from reports import lifecycle
 from reports.models import Job
-from tests.conftest import MakeUpload, MakeUser, sales_csv
+from tests.conftest import MakeUpload, MakeUser
+from tests.files import sales_csv
 from uploads.models import Upload
 
 pytestmark = pytest.mark.django_db(transaction=True)

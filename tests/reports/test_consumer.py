@@ -16,7 +16,8 @@ from django.test import Client
 from accounts.models import User
 from reports import consumers, events, lifecycle, loop, runner
 from salesagg.asgi import application
-from tests.conftest import MakeUpload, sales_csv
+from tests.conftest import MakeUpload
+from tests.files import sales_csv
 
 pytestmark = pytest.mark.django_db(transaction=True)
 DATA = sales_csv(50)

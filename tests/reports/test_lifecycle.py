@@ -14,7 +14,8 @@ from accounts.errors import Refusal
 from reports import lifecycle
 from reports.lifecycle import Claim, ClaimLost
 from reports.models import Checkpoint, Job
-from tests.conftest import MakeUser, append, sales_csv
+from tests.conftest import MakeUser, append
+from tests.files import sales_csv
 from uploads import lifecycle as upload_lifecycle
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -12,7 +12,8 @@ from django.test import AsyncClient, Client
 from accounts.models import User
 from reports import lifecycle
 from reports.models import DepartmentTotal, Job
-from tests.conftest import HEADER, MakeUpload
+from tests.conftest import MakeUpload
+from tests.files import HEADER
 
 pytestmark = pytest.mark.django_db(transaction=True)
 DATA = HEADER.encode() + b"Toys,2024-01-01,3\nBooks,2024-01-01,4000\nToys,never,1\n"

@@ -11,7 +11,8 @@ from reports import checkpoints, lifecycle, runner, stopping
 from reports.engine import Partial
 from reports.models import Checkpoint, DepartmentTotal, Job
 from reports.pipelines import pipeline_for
-from tests.conftest import HEADER, MakeUpload, append, sales_csv
+from tests.conftest import MakeUpload, append
+from tests.files import HEADER, sales_csv
 from tests.reports.engine import reference
 from uploads.models import Part
 

@@ -10,7 +10,8 @@ from django.utils import timezone
 from reports import hints, lifecycle
 from reports.models import Job
 from reports.sweeper import Sweeper, sweep
-from tests.conftest import MakeUpload, sales_csv
+from tests.conftest import MakeUpload
+from tests.files import sales_csv
 from uploads.models import Upload
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -3,6 +3,7 @@
 import importlib.util
 import shutil
 import subprocess
+import sys
 import warnings
 from pathlib import Path
 
@@ -69,8 +70,8 @@ class S3:
     def __init__(self, folder: Path) -> None:
         self.port = free_port()
         self.endpoint = f"http://127.0.0.1:{self.port}"
-        program = shutil.which("moto_server", path=str(Path(shutil.which("python") or "").parent)) or "moto_server"
-        self.process = Process([program, "-H", "127.0.0.1", "-p", str(self.port)], log=folder / "s3.log")
+        command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(self.port)]
+        self.process = Process(command, log=folder / "s3.log")
         self.process.wait_for_port(self.port)
         self.url = f"s3://key:secret@salesagg?endpoint_url={self.endpoint}&region=us-east-1"
         self.client = boto3.client(

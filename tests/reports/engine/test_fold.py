@@ -5,7 +5,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from reports.engine import EngineError, Partial, detect_layout, fold
-from tests.conftest import HEADER, sales_csv
+from tests.files import HEADER, sales_csv
 from tests.reports.engine import reference
 
 

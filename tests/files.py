@@ -1,4 +1,4 @@
-"""Large sales files, made quickly, and what is right for them."""
+"""Sales files, small and large, and what is right for them."""
 
 import csv
 import random
@@ -6,9 +6,19 @@ from collections import Counter
 from datetime import date
 from pathlib import Path
 
-from tests.conftest import HEADER
-
+HEADER = "Department Name,Date,Number of Sales\n"
 BLOCK_ROWS = 20_000
+
+
+def sales_csv(rows: int, *, seed: int = 1, departments: int = 5, bad_every: int = 0) -> bytes:
+    """A sales file; with `bad_every`, every so many rows one is bad."""
+    numbers = random.Random(seed)
+    lines = [HEADER]
+    for row in range(1, rows + 1):
+        sales = "many" if bad_every and row % bad_every == 0 else str(numbers.randrange(1000))
+        day = f"2024-{numbers.randrange(1, 13):02}-{numbers.randrange(1, 29):02}"
+        lines.append(f"Department {numbers.randrange(departments)},{day},{sales}\n")
+    return "".join(lines).encode()
 
 
 def write_sales(path: Path, size: int, *, departments: int = 12, seed: int = 1) -> Path:
