@@ -39,16 +39,15 @@ def announce(job_id: uuid.UUID) -> None:
     """Publish the job as it is now. Never raises: whatever changed the job has happened already."""
     if _outage.is_on:
         return
-    job = Job.objects.select_related("upload").filter(pk=job_id).first()
-    if job is None:
-        return
-    if job.is_finished:
-        with _lock:
-            _last_progress.pop(job_id, None)
-    layer = get_channel_layer()
-    message = {"type": "job.changed", "job": describe(job)}
     try:
-        loop.run(layer.group_send(group_of(job.owner_id), message), timeout=PUBLISH_TIMEOUT)
+        job = Job.objects.select_related("upload").filter(pk=job_id).first()
+        if job is None:
+            return
+        if job.is_finished:
+            with _lock:
+                _last_progress.pop(job_id, None)
+        message = {"type": "job.changed", "job": describe(job)}
+        loop.run(get_channel_layer().group_send(group_of(job.owner_id), message), timeout=PUBLISH_TIMEOUT)
     except Exception as error:
         _outage.begin()
         logger.warning("event of job %s not published: %r", job_id, error)

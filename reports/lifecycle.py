@@ -31,7 +31,7 @@ from django.db.models import (
     Subquery,
 )
 from django.db.models.expressions import Combinable
-from django.db.models.functions import Coalesce, Now
+from django.db.models.functions import Coalesce, Greatest, Now
 
 from accounts.errors import Refusal
 from reports import checkpoints, events, hints
@@ -69,7 +69,8 @@ def create(upload: Upload, *, kind: Job.Kind = Job.Kind.SALES, options: Mapping[
 def runnable() -> QuerySet[Job]:
     """Open jobs that nobody holds and that have something to fold: a whole window, or the file's end."""
     whole = Q(upload__state=Upload.State.COMPLETE)
-    window = Q(upload__state=Upload.State.RECEIVING, upload__offset__gte=F("bytes_done") + settings.WINDOW_BYTES)
+    enough = F("bytes_done") + Greatest(F("wanted_bytes"), settings.WINDOW_BYTES)
+    window = Q(upload__state=Upload.State.RECEIVING, upload__offset__gte=enough)
     return Job.objects.filter(
         _free(), whole | window, status__in=OPEN, cancel_requested=False, attempt__lt=settings.MAX_ATTEMPTS
     )
@@ -131,6 +132,7 @@ def commit_window(
             .filter(bytes_done=start)
             .update(
                 bytes_done=end,
+                wanted_bytes=0,
                 rows=F("rows") + rows,
                 bad_rows=F("bad_rows") + bad_rows,
                 layout=layout,
@@ -144,9 +146,15 @@ def commit_window(
         checkpoints.add(claim.job_id, start=start, end=end, state=state)
 
 
-def release(claim: Claim) -> None:
-    """Give the job back, to go on later: its next bytes have not come yet, or this worker is being stopped."""
-    released = claim.rows().update(token=None, lease_until=None, attempt=F("attempt") - 1, version=F("version") + 1)
+def release(claim: Claim, *, wanted_bytes: int = 0) -> None:
+    """Give the job back, to go on later: `wanted_bytes` more have not come yet, or this worker is being stopped."""
+    released = claim.rows().update(
+        token=None,
+        lease_until=None,
+        wanted_bytes=wanted_bytes,
+        attempt=F("attempt") - 1,
+        version=F("version") + 1,
+    )
     # Cancelling may have been asked for while the lease was held, up to this moment.
     idle = Job.objects.filter(pk=claim.job_id, status__in=OPEN, lease_until=None, cancel_requested=True)
     if _finish(idle, Status.CANCELLED) or released:

@@ -35,6 +35,9 @@ class Job(models.Model):
     status = models.CharField(max_length=16, choices=Status, default=Status.PENDING)
 
     bytes_done = models.BigIntegerField(default=0, help_text="Bytes of the upload folded and checkpointed.")
+    wanted_bytes = models.BigIntegerField(
+        default=0, help_text="Bytes beyond bytes_done that must come first: a record longer than a window needs them."
+    )
     rows = models.BigIntegerField(default=0)
     bad_rows = models.BigIntegerField(default=0)
     layout = models.JSONField(null=True, help_text="What the pipeline found out about the file at its beginning.")

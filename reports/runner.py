@@ -5,6 +5,7 @@ import threading
 from types import TracebackType
 
 from django.conf import settings
+from django.core.files.storage import default_storage
 from django.db import close_old_connections, connection
 
 from reports import checkpoints, events, lifecycle, stopping
@@ -66,7 +67,7 @@ def _run(claim: Claim, lease: "_Lease") -> None:
         if whole and not available and job.layout is not None:
             break
         if not whole and available < size:
-            lifecycle.release(claim)
+            lifecycle.release(claim, wanted_bytes=size)
             return
         consumed = _fold_window(claim, job, min(size, available), final=whole and available <= size)
         # Where not even one record ended, look at more at once.
@@ -77,7 +78,12 @@ def _run(claim: Claim, lease: "_Lease") -> None:
                 f"The row that begins at byte {job.bytes_done} does not end. A quotation mark is probably not closed.",
             )
     result = pipeline.finish(checkpoints.states(job.pk), job_id=job.pk, token=claim.token)
-    lifecycle.complete(claim, record=result.record, **result.fields)
+    try:
+        lifecycle.complete(claim, record=result.record, **result.fields)
+    except ClaimLost:
+        for name in result.files:
+            default_storage.delete(name)
+        raise
 
 
 def _fold_window(claim: Claim, job: Job, size: int, *, final: bool) -> int:
@@ -108,7 +114,6 @@ class _Lease:
         self._claim = claim
         self._stopped = threading.Event()
         self._lost = False
-        self._cancelled = False
         self._thread = threading.Thread(target=self._renew_until_stopped, name="lease", daemon=True)
 
     def __enter__(self) -> "_Lease":

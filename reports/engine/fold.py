@@ -155,7 +155,7 @@ def _is_good(judged: list[Any], indices: pa.Array) -> pa.Array:
 def _add_up(partial: Partial, names: list[Any], keys: pa.Array, numbers: list[Any], values: pa.Array) -> None:
     """Add the rows, given as indices into `names` and `numbers`, to the totals."""
     largest = max((number for number in numbers if number is not None), default=0)
-    if largest * len(values) <= INT64_MAX:
+    if largest * max(len(values), 1) <= INT64_MAX:
         # No sum can leave 64 bits, where Arrow would wrap silently.
         amounts = pa.array([number or 0 for number in numbers], pa.int64()).take(values)
         sums = (

@@ -21,10 +21,12 @@ class FoldedWindow:
 
 @dataclass(frozen=True)
 class Result:
-    """How a job ends: `fields` for its row, and `record`, which writes the rest in the same transaction."""
+    """How a job ends: `fields` for its row, `record`, which writes the rest in the same transaction, and the `files`
+    stored for it, to be deleted should the claim turn out to be lost."""
 
     fields: dict[str, Any]
     record: Callable[[], None]
+    files: tuple[str, ...] = ()
 
 
 class Pipeline(Protocol):

@@ -46,7 +46,7 @@ class SalesPipeline:
         def record() -> None:
             DepartmentTotal.objects.bulk_create(totals, batch_size=5000)
 
-        return Result(fields={"result_name": name, "departments": len(totals)}, record=record)
+        return Result(fields={"result_name": name, "departments": len(totals)}, record=record, files=(name,))
 
 
 def _merged(states: Sequence[bytes]) -> Partial:

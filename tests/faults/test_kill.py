@@ -73,8 +73,9 @@ def test_a_worker_that_is_asked_to_stop_lets_go_of_its_job_at_once(site: Site, t
     assert is_exact(site, path)
 
 
-def test_with_redis_down_uploads_are_taken_and_jobs_are_done(
-    tmp_path: Path, postgres: Postgres, tmp_path_factory: pytest.TempPathFactory
+@pytest.mark.parametrize("fault", [signal.SIGTERM, signal.SIGSTOP], ids=["down", "hanging"])
+def test_without_redis_uploads_are_answered_and_jobs_are_done(
+    fault: signal.Signals, tmp_path: Path, postgres: Postgres, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     redis = Redis(tmp_path_factory.mktemp("redis"))
     site = services_site(tmp_path, postgres, redis, env={"LEASE_SECONDS": "2", "SWEEP_SECONDS": "0.5"})
@@ -83,26 +84,7 @@ def test_with_redis_down_uploads_are_taken_and_jobs_are_done(
         token = site.prepare()
         address = site.web()
         site.worker("--concurrency=1")
-        redis.end()
-        upload(address, token, path)
-        wait_until(lambda: site.query("SELECT status FROM reports_job") == "completed", what="the result", timeout=60)
-        assert is_exact(site, path)
-    finally:
-        site.end()
-        redis.end()
-
-
-def test_with_redis_hanging_uploads_are_answered_and_jobs_are_done(
-    tmp_path: Path, postgres: Postgres, tmp_path_factory: pytest.TempPathFactory
-) -> None:
-    redis = Redis(tmp_path_factory.mktemp("redis"))
-    site = services_site(tmp_path, postgres, redis, env={"LEASE_SECONDS": "2", "SWEEP_SECONDS": "0.5"})
-    try:
-        path = write_sales(tmp_path / "sales.csv", 2_000_000)
-        token = site.prepare()
-        address = site.web()
-        site.worker("--concurrency=1")
-        redis.process.signal_group(signal.SIGSTOP)
+        redis.process.signal_group(fault)
         upload(address, token, path)
         wait_until(lambda: site.query("SELECT status FROM reports_job") == "completed", what="the result", timeout=60)
         assert is_exact(site, path)

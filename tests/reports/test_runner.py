@@ -14,7 +14,7 @@ from reports.pipelines import pipeline_for
 from tests.conftest import MakeUpload, append
 from tests.files import HEADER, sales_csv
 from tests.reports.engine import reference
-from uploads.models import Part
+from uploads.models import Part, Upload
 
 pytestmark = pytest.mark.django_db(transaction=True)
 Finished = Callable[..., Job]
@@ -110,6 +110,39 @@ def test_checkpoints_stay_few_and_are_gone_at_the_end(make_upload: MakeUpload, s
 def test_a_row_longer_than_a_window_is_read_whole(finished: Finished) -> None:
     data = HEADER.encode() + b'"' + b"x" * 3000 + b'",2024-01-01,3\n' + sales_csv(500)[len(HEADER) :]
     check_against_reference(finished(data), data)
+
+
+def test_a_row_longer_than_a_window_waits_for_its_bytes_instead_of_being_tried_again_and_again(
+    make_upload: MakeUpload,
+) -> None:
+    data = HEADER.encode() + b'"' + b"x" * 3500 + b'",2024-01-01,3\n' + b"A,2024-01-01,1\n" * 200
+    upload = make_upload(data, chunk=2500, whole=False)
+    sent = upload.offset
+    Upload.objects.update(offset=2500)
+    assert runner.run_all() == 1
+    assert runner.run_all() == 0
+    assert Job.objects.get().wanted_bytes == 4000
+    Upload.objects.update(offset=sent)
+    append(Upload.objects.get(), data[sent:])
+    runner.run_all()
+    check_against_reference(Job.objects.get(), data)
+
+
+def test_a_result_whose_claim_was_lost_leaves_no_file(
+    make_upload: MakeUpload, files: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_upload(sales_csv(10))
+    finish = pipeline_for("sales").finish
+
+    def cancelled_meanwhile(*args: Any, **kwargs: Any) -> Any:
+        result = finish(*args, **kwargs)
+        lifecycle.cancel(Job.objects.get())
+        return result
+
+    monkeypatch.setattr(pipeline_for("sales"), "finish", cancelled_meanwhile)
+    runner.run_all()
+    assert Job.objects.get().status == "cancelled"
+    assert not list(files.glob("jobs/*/*"))
 
 
 def test_a_header_longer_than_a_window_is_read_whole(finished: Finished) -> None:

@@ -63,6 +63,7 @@ DIRTY = {
     "blank lines": H + b"\n\nA,2024-01-01,1\n\n   \nB,2024-01-01,2\n\n",
     "too few and too many fields": H + b"A,2024-01-01\nA,2024-01-01,1,x\nA\nA,2024-01-01,1\n",
     "large numbers": H + b"A,2024-01-01," + b"9" * 20 + b"\nA,2024-01-01," + b"9" * 40 + b"\nA,2024-01-01,1\n",
+    "a large number in a bad row": H + b"A,never," + b"9" * 20 + b"\n",
     "sum beyond 64 bits": H + b"A,2024-01-01,9223372036854775807\n" * 3,
     "not whole numbers": H
     + b"".join(
