@@ -3,7 +3,10 @@
 import { bytes, count, duration, Rate } from "./format.js";
 
 const ETA_AFTER_MS = 3000;
-const QUIET_MS = 10000;
+// An upload that has not grown for so long has nobody sending it; a slow line may need that long for a chunk.
+const QUIET_MS = 30000;
+// On a page that has just been opened nothing is known of the time before; wait a little before saying so.
+const FIRST_QUIET_MS = 3000;
 
 const LOCAL_LABELS = {
   uploading: "Uploading",
@@ -18,7 +21,7 @@ export class Card {
     // What this page does for the upload: null, or { state, sent, problem }.
     this.local = null;
     this.offset = job ? job.upload.offset : 0;
-    this.offsetChanged = -Infinity;
+    this.offsetChanged = performance.now() - QUIET_MS + FIRST_QUIET_MS;
     this.uploadRate = new Rate();
     this.rowRate = new Rate();
     this.rateSince = null;
