@@ -28,7 +28,6 @@ check: $(VENV)/.dev node_modules/.installed
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/python manage.py makemigrations --check --dry-run
 
 # In one process; on PostgreSQL and Redis; with processes that are killed; in a browser. Apart from each other, since the
 # browser's event loop and Django's database do not share a thread.

@@ -52,7 +52,7 @@ def append(upload: Upload, *, offset: int, size: int, body: IO[bytes], checksum:
     if upload.length is None:
         lifecycle.check_quota(upload.owner, more=size)
     if size == 0:
-        return upload
+        return finish_if_whole(upload)
     chunk = _store(upload, offset=offset, size=size, body=body, checksum=checksum)
     try:
         _commit(upload, offset, chunk)
@@ -61,7 +61,6 @@ def append(upload: Upload, *, offset: int, size: int, body: IO[bytes], checksum:
         # the commit, say) it may have been committed, and deleting it would lose acknowledged bytes.
         default_storage.delete(chunk.name)
         raise
-    upload.refresh_from_db()
     return upload
 
 
@@ -120,7 +119,6 @@ def _commit(upload: Upload, offset: int, chunk: StoredChunk) -> None:
             check_offset(upload, offset)
             raise _moved_on(upload)
         Part.objects.create(upload=upload, offset=offset, size=chunk.size, sha256=chunk.sha256, storage_name=chunk.name)
-        upload.refresh_from_db()
         transaction.on_commit(lambda: part_stored.send_robust(Upload, upload=upload))
         finish_if_whole(upload)
 

@@ -63,7 +63,9 @@ class Uploads(TusView):
                 upload = parts.append(upload, offset=0, size=size, body=_body(request), checksum=checksum)
             except Refusal:
                 upload.refresh_from_db()
-        return protocol.describe(response, parts.finish_if_whole(upload))
+        else:
+            upload = parts.finish_if_whole(upload)
+        return protocol.describe(response, upload)
 
 
 class OneUpload(TusView):
@@ -91,7 +93,7 @@ class OneUpload(TusView):
         if "Upload-Length" in request.headers:
             upload = lifecycle.tell_length(upload, protocol.integer(request, "Upload-Length"))
         upload = parts.append(upload, offset=offset, size=size, body=_body(request), checksum=checksum)
-        return protocol.describe(HttpResponse(status=204), parts.finish_if_whole(upload))
+        return protocol.describe(HttpResponse(status=204), upload)
 
     def delete(self, request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
         lifecycle.cancel(_load(request, pk))

@@ -106,7 +106,7 @@ export class Card {
   }
 
   label(state) {
-    return state !== this.job.state || state === "uploading" ? (LOCAL_LABELS[state] ?? this.job.label) : this.job.label;
+    return state === this.job.state ? this.job.label : LOCAL_LABELS[state];
   }
 
   renderUpload(state) {

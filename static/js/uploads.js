@@ -82,7 +82,10 @@ class Sending {
         }
         return retried;
       },
-      onSuccess: () => this.finish(null),
+      onSuccess: () => {
+        this.end();
+        this.onState(null);
+      },
       onError: (error) => this.fail(error),
     });
     this.tryAgain = () => {
@@ -114,14 +117,15 @@ class Sending {
 
   // Stop for good, without a word: the job has been cancelled or has failed.
   async stop() {
-    window.removeEventListener("online", this.tryAgain);
+    this.end();
     await this.upload.abort();
     this.onState(null);
   }
 
-  finish(state) {
+  // No later attempt may wake an upload that is over.
+  end() {
+    this.state = "ended";
     window.removeEventListener("online", this.tryAgain);
-    this.onState(state);
   }
 
   fail(error) {

@@ -1,7 +1,5 @@
 """A tus client over Django's test client."""
 
-import uuid
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -66,8 +64,3 @@ def strangers_tus(stranger: Any) -> Tus:
 @pytest.fixture
 def nobody() -> Tus:
     return Tus(Client())
-
-
-@pytest.fixture
-def unknown_path() -> Callable[[], str]:
-    return lambda: f"/uploads/{uuid.uuid4()}/"
