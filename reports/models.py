@@ -35,12 +35,15 @@ class Job(models.Model):
     status = models.CharField(max_length=16, choices=Status, default=Status.PENDING)
 
     bytes_done = models.BigIntegerField(default=0, help_text="Bytes of the upload folded and checkpointed.")
+    position = models.BigIntegerField(
+        default=0, help_text="How far that is in the file's contents: as far, unless it is packed."
+    )
     wanted_bytes = models.BigIntegerField(
         default=0, help_text="Bytes beyond bytes_done that must come first: a record longer than a window needs them."
     )
     rows = models.BigIntegerField(default=0)
     bad_rows = models.BigIntegerField(default=0)
-    layout = models.JSONField(null=True, help_text="What the pipeline found out about the file at its beginning.")
+    context = models.JSONField(null=True, help_text="What the pipeline knows of the file, from window to window.")
     version = models.BigIntegerField(default=1)
 
     attempt = models.IntegerField(default=0, help_text="Claims since the last progress.")
@@ -53,6 +56,10 @@ class Job(models.Model):
     error = models.TextField(blank=True, help_text="In plain words, for the owner.")
     result_name = models.CharField(max_length=255, blank=True, help_text="The result CSV in the storage.")
     departments = models.IntegerField(null=True, help_text="How many the result has.")
+    encoding = models.CharField(max_length=16, blank=True, help_text="What the file was read as.")
+    reasons = models.JSONField(
+        default=dict, help_text="How many rows were rejected for which reason; a row can have several."
+    )
 
     created_at = models.DateTimeField(auto_now_add=True)
     started_at = models.DateTimeField(null=True)
@@ -62,7 +69,10 @@ class Job(models.Model):
         constraints = [
             models.CheckConstraint(
                 name="job_counters_make_sense",
-                condition=Q(bytes_done__gte=0) & Q(bad_rows__gte=0) & Q(rows__gte=models.F("bad_rows")),
+                condition=Q(bytes_done__gte=0)
+                & Q(position__gte=0)
+                & Q(bad_rows__gte=0)
+                & Q(rows__gte=models.F("bad_rows")),
             ),
         ]
         indexes = [
@@ -89,7 +99,7 @@ FINISHED = (Job.Status.COMPLETED, Job.Status.FAILED, Job.Status.CANCELLED)
 
 
 class Checkpoint(models.Model):
-    """The folded state of the bytes ``[start, end)`` of a job's upload. All of a job's cover ``[0, bytes_done)``.
+    """The folded state of the bytes ``[start, end)`` of a job's file. All of a job's cover ``[0, position)``.
 
     Level 0 is one window; `reports.checkpoints` merges many of one level into one of the next, so that there are never
     many to read, and no state is rewritten more than a few times.
@@ -113,12 +123,13 @@ class Checkpoint(models.Model):
 
 
 class DepartmentTotal(models.Model):
-    """One line of a finished sales job's result."""
+    """One line of a finished sales job's result. Before the job is completed they are not all there."""
 
     job = models.ForeignKey(Job, on_delete=models.CASCADE, related_name="totals")
     name = models.TextField()
-    # Text, since no column type holds a whole number of any size on every database. `rank` orders by it exactly.
-    total = models.TextField(help_text="A whole number in decimal digits.")
+    # Text, since no column type holds a number of any size on every database. `rank` orders by it exactly.
+    total = models.TextField(help_text="In decimal digits.")
+    rows = models.BigIntegerField(help_text="How many rows it is the sum of.")
     rank = models.IntegerField(help_text="1 is the largest total; ties in order of name.")
 
     objects: ClassVar[models.Manager["DepartmentTotal"]]
@@ -131,3 +142,43 @@ class DepartmentTotal(models.Model):
 
     def __str__(self) -> str:
         return f"{self.name}: {self.total}"
+
+
+class MonthTotal(models.Model):
+    """The sales of a month, of a finished sales job whose file has dates."""
+
+    job = models.ForeignKey(Job, on_delete=models.CASCADE, related_name="months")
+    month = models.CharField(max_length=7, help_text="YYYY-MM")
+    total = models.TextField(help_text="In decimal digits.")
+    rows = models.BigIntegerField(help_text="How many rows it is the sum of.")
+
+    objects: ClassVar[models.Manager["MonthTotal"]]
+
+    class Meta:
+        ordering = ["month"]
+        constraints = [models.UniqueConstraint(fields=["job", "month"], name="month_unique")]
+
+    def __str__(self) -> str:
+        return f"{self.month}: {self.total}"
+
+
+class RejectedRows(models.Model):
+    """The lines of the report of rejected rows that one window gave, in the storage, in the file's own encoding.
+
+    A window's lines are stored before it is committed, under a name that carries the claim's token, and this row comes
+    with the checkpoint: so the report has each rejected row once, whatever dies in between.
+    """
+
+    job = models.ForeignKey(Job, on_delete=models.CASCADE, related_name="rejected")
+    start = models.BigIntegerField(help_text="Where in the file's contents the window begins.")
+    rows = models.IntegerField(help_text="How many rows they are.")
+    storage_name = models.CharField(max_length=255)
+
+    objects: ClassVar[models.Manager["RejectedRows"]]
+
+    class Meta:
+        ordering = ["start"]
+        constraints = [models.UniqueConstraint(fields=["job", "start"], name="rejected_unique_start")]
+
+    def __str__(self) -> str:
+        return self.storage_name

@@ -1,35 +1,43 @@
-"""Result files in the storage."""
+"""Files that a job leaves in the storage."""
 
-import csv
 import io
 import tempfile
 import uuid
 from collections.abc import Iterable
-from typing import TextIO
 
 from django.core.files import File
+from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 
-HEADER = ("Department Name", "Total Number of Sales")
+from reports.models import RejectedRows
+from uploads.cleanup import listing
+
 # A result larger than this is written by way of a temporary file instead of memory.
 SPOOL_BYTES = 8 * 1024 * 1024
 
 
-def write_csv(departments: Iterable[tuple[str, int]], out: TextIO) -> None:
-    """The result as the older systems wrote it: a header, then a line a department; LF, quotes where needed."""
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(HEADER)
-    writer.writerows(departments)
-
-
-def store_csv(departments: Iterable[tuple[str, int]], *, job_id: uuid.UUID, token: uuid.UUID) -> str:
+def store_csv(lines: Iterable[str], *, job_id: uuid.UUID, token: uuid.UUID) -> str:
     """Store the result CSV and return its name in the storage.
 
     The name carries the claim's token: a worker that has lost its claim writes beside its successor's file.
     """
     with tempfile.SpooledTemporaryFile(SPOOL_BYTES) as spool:
         text = io.TextIOWrapper(spool, encoding="utf-8", newline="")
-        write_csv(departments, text)
+        text.writelines(lines)
         text.detach()
         spool.seek(0)
         return default_storage.save(f"jobs/{job_id}/result-{token.hex}.csv", File(spool))
+
+
+def store_rejected(lines: bytes, *, job_id: uuid.UUID, token: uuid.UUID, start: int) -> str:
+    """Store the lines of the report of rejected rows that one window gave, and return the file's name."""
+    return default_storage.save(f"jobs/{job_id}/rejected-{start}-{token.hex}.csv", ContentFile(lines))
+
+
+def remove_strays(job_id: uuid.UUID, *, keep: Iterable[str]) -> None:
+    """Delete what workers that died have left in a completed job's folder: all but its rejected rows and `keep`."""
+    folder = f"jobs/{job_id}"
+    known = {*keep, *RejectedRows.objects.filter(job=job_id).values_list("storage_name", flat=True)}
+    for file in listing(folder)[1]:
+        if f"{folder}/{file}" not in known:
+            default_storage.delete(f"{folder}/{file}")

@@ -2,24 +2,24 @@
 
 import logging
 import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from types import TracebackType
 
 from django.conf import settings
 from django.core.files.storage import default_storage
 from django.db import close_old_connections, connection
 
-from reports import checkpoints, events, lifecycle, stopping
+from reports import checkpoints, events, lifecycle, results, sources, stopping
 from reports.engine import EngineError
 from reports.lifecycle import Claim, ClaimLost
+from reports.limits import limits
 from reports.models import Job
 from reports.pipelines import pipeline_for
-from uploads.models import Upload
-from uploads.reader import PartLost, read
+from reports.sources import Data, Source
+from uploads.reader import PartLost
 
 logger = logging.getLogger(__name__)
-
-# A record that does not end within this many windows is none: a quote that is never closed, or not a CSV file.
-MAX_RECORD_WINDOWS = 2
 
 
 def run_all() -> int:
@@ -52,7 +52,7 @@ def run(claim: Claim) -> None:
 
 def _run(claim: Claim, lease: "_Lease") -> None:
     job = claim.rows().select_related("upload").get()
-    pipeline = pipeline_for(job.kind)
+    source = sources.open_source(job, limits())
     size = settings.WINDOW_BYTES
     while True:
         if not lease.go_on():
@@ -62,49 +62,82 @@ def _run(claim: Claim, lease: "_Lease") -> None:
             lifecycle.release(claim)
             return
         job.upload.refresh_from_db(fields=["state", "offset", "length"])
-        whole = job.upload.state == Upload.State.COMPLETE
-        available = job.upload.offset - job.bytes_done
-        if whole and not available and job.layout is not None:
-            break
-        if not whole and available < size:
-            lifecycle.release(claim, wanted_bytes=size)
+        data = source.read(job.upload, size) if source else None
+        if source is None or data is None:
+            # More than there is now, or it would be tried again at once.
+            sources.keep(job, source)
+            lifecycle.release(claim, wanted_bytes=max(size, job.upload.offset - job.bytes_done + 1))
             return
-        consumed = _fold_window(claim, job, min(size, available), final=whole and available <= size)
+        if data.final and not data.data and job.context is not None:
+            break
+        consumed = _fold_window(claim, job, source, data)
         # Where not even one record ended, look at more at once.
         size = settings.WINDOW_BYTES if consumed else size * 2
-        if size > settings.WINDOW_BYTES * MAX_RECORD_WINDOWS:
-            raise EngineError(
-                "record_too_long",
-                f"The row that begins at byte {job.bytes_done} does not end. A quotation mark is probably not closed.",
-            )
-    result = pipeline.finish(checkpoints.states(job.pk), job_id=job.pk, token=claim.token)
+    _finish(claim, job)
+
+
+def _fold_window(claim: Claim, job: Job, source: Source, data: Data) -> int:
+    """Fold and commit one window, and return how many bytes of it were consumed."""
+    window = pipeline_for(job.kind).fold(
+        data.data,
+        context=job.context,
+        options=job.options,
+        final=data.final,
+        rows_before=job.rows,
+        bad_rows_before=job.bad_rows,
+    )
+    if window.context is None or not (window.consumed or data.final):
+        return 0
+    start = source.position
+    name = ""
+    if window.rejected:
+        name = results.store_rejected(window.rejected, job_id=job.pk, token=claim.token, start=start)
+    source.advance(window.consumed)
+    committed = lifecycle.Window(
+        start=start,
+        end=source.position,
+        bytes_done=max(source.bytes_done, job.bytes_done),
+        state=window.state,
+        rows=window.rows,
+        bad_rows=window.bad_rows,
+        context=window.context,
+        rejected_name=name,
+        rejected_rows=window.rejected_rows,
+    )
+    with _files((name,) if name else ()):
+        lifecycle.commit_window(claim, committed)
+    job.position, job.bytes_done, job.context = committed.end, committed.bytes_done, window.context
+    job.rows += window.rows
+    job.bad_rows += window.bad_rows
+    events.announce_progress(job.pk)
+    return window.consumed
+
+
+def _finish(claim: Claim, job: Job) -> None:
+    """Make the result of a job whose file is folded to its end."""
+    assert job.context is not None
+    pipeline = pipeline_for(job.kind)
+    result = pipeline.finish(checkpoints.states(job.pk), context=job.context, job_id=job.pk, token=claim.token)
+    with _files(result.files):
+        for record in result.records:
+            lifecycle.write(claim, record)
+        lifecycle.complete(claim, **result.fields)
+    results.remove_strays(job.pk, keep=result.files)
+
+
+@contextmanager
+def _files(names: Iterable[str]) -> Iterator[None]:
+    """Delete the files stored for what was not committed because the claim was lost.
+
+    After any other error it is not certain that nothing was committed; the files stay, and what turns out to be no part
+    of the result is removed when the job is completed.
+    """
     try:
-        lifecycle.complete(claim, record=result.record, **result.fields)
+        yield
     except ClaimLost:
-        for name in result.files:
+        for name in names:
             default_storage.delete(name)
         raise
-
-
-def _fold_window(claim: Claim, job: Job, size: int, *, final: bool) -> int:
-    """Fold and commit one window of at most `size` bytes, and return how many were consumed."""
-    start = job.bytes_done
-    data = read(job.upload, start, size)
-    window = pipeline_for(job.kind).fold(data, layout=job.layout, options=job.options, final=final)
-    if window.consumed or final:
-        end = start + window.consumed
-        lifecycle.commit_window(
-            claim,
-            start=start,
-            end=end,
-            state=window.state,
-            rows=window.rows,
-            bad_rows=window.bad_rows,
-            layout=window.layout,
-        )
-        job.bytes_done, job.layout = end, window.layout
-        events.announce_progress(job.pk)
-    return window.consumed or int(final)
 
 
 class _Lease:

@@ -16,6 +16,7 @@ from accounts.errors import Refusal
 from accounts.ownership import load_owned
 from reports import downloads, lifecycle, sample
 from reports.consumers import RECENT_JOBS
+from reports.engine.faults import words_for
 from reports.models import Job
 from reports.snapshots import describe
 
@@ -38,7 +39,14 @@ def dashboard(request: HttpRequest) -> HttpResponse:
 def report(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
     job = _load(request, pk)
     page = Paginator(job.totals.order_by("rank"), TOTALS_PER_PAGE).get_page(request.GET.get("page"))
-    context = {"job": describe(job), "layout": job.layout, "page": page, "good_rows": job.rows - job.bad_rows}
+    context = {
+        "job": describe(job),
+        "page": page,
+        "good_rows": job.rows - job.bad_rows,
+        "reasons": [(words_for(code), rows) for code, rows in sorted(job.reasons.items(), key=lambda item: -item[1])],
+        "encoding": job.encoding,
+        "header": job.context and job.context["layout"]["header"],
+    }
     return render(request, "reports/report.html", context)
 
 
@@ -51,6 +59,15 @@ def result_csv(request: HttpRequest, pk: uuid.UUID) -> HttpResponseBase:
     return downloads.attachment(
         default_storage.open(job.result_name), filename=downloads.result_filename(job), content_type="text/csv"
     )
+
+
+@require_safe
+@login_required
+def rejected_csv(request: HttpRequest, pk: uuid.UUID) -> HttpResponseBase:
+    job = _load(request, pk)
+    if job.context is None:
+        raise Refusal("no_result", "No row of the file has been read yet. Wait until it is done.", status=409)
+    return downloads.rejected_rows(job)
 
 
 @require_POST

@@ -2,9 +2,10 @@
 
 from typing import Any
 
-from celery.signals import worker_ready, worker_shutting_down
+from celery.signals import worker_process_init, worker_ready, worker_shutting_down
 
 from reports import stopping
+from reports.engine import acceleration
 from reports.sweeper import Sweeper
 
 _sweepers: list[Sweeper] = []
@@ -15,6 +16,12 @@ def start_sweeping(**kwargs: Any) -> None:
     sweeper = Sweeper()
     _sweepers.append(sweeper)
     sweeper.start()
+
+
+@worker_process_init.connect
+def load_kernel(**kwargs: Any) -> None:
+    """In the process that runs the tasks: a forked one has no threads of its parent's."""
+    acceleration.load_in_background()
 
 
 @worker_shutting_down.connect

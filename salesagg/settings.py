@@ -213,6 +213,14 @@ UPLOAD_EXPIRES_HOURS = env.int("UPLOAD_EXPIRES_HOURS", default=72)
 
 # Bytes folded between two checkpoints: what a crash repeats, and what a worker holds in memory.
 WINDOW_BYTES = env.int("WINDOW_BYTES", default=32 * MIB)
+# Threads that fold one window; 0 takes one for each core. With several workers on a machine, divide the cores.
+FOLD_THREADS = env.int("FOLD_THREADS", default=0)
+# A row longer than this is bad: a quote that is never closed would make the rest of the file one row.
+MAX_RECORD_BYTES = env.int("MAX_RECORD_BYTES", default=4 * MIB)
+# More different departments than this are a sign of the wrong column. A million take some 100 MiB of a worker.
+MAX_DEPARTMENTS = env.int("MAX_DEPARTMENTS", default=1_000_000)
+# So many rejected rows are listed in the report about them; all are counted.
+MAX_REJECTED_ROWS = env.int("MAX_REJECTED_ROWS", default=1_000_000)
 # How long a worker may be silent before another takes its job. It renews three times as often.
 LEASE_SECONDS = env.float("LEASE_SECONDS", default=15.0)
 # A job whose worker died this often without completing a window is given up: the job is what kills them.

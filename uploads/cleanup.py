@@ -25,9 +25,9 @@ def remove_parts(upload: Upload) -> None:
 def remove_orphans() -> int:
     """Delete the stored chunks that no part names (their process died before the commit); returns how many."""
     removed = 0
-    folders, _ = _listing("uploads")
+    folders, _ = listing("uploads")
     for folder in folders:
-        _, files = _listing(f"uploads/{folder}")
+        _, files = listing(f"uploads/{folder}")
         names = {f"uploads/{folder}/{file}" for file in files}
         known = set(Part.objects.filter(storage_name__in=names).values_list("storage_name", flat=True))
         for name in names - known:
@@ -46,7 +46,8 @@ def remove_leftovers() -> int:
     return len(uploads)
 
 
-def _listing(folder: str) -> tuple[list[str], list[str]]:
+def listing(folder: str) -> tuple[list[str], list[str]]:
+    """The folders and the files in a folder of the storage; none where there is no such folder."""
     try:
         return default_storage.listdir(folder)
     except FileNotFoundError:

@@ -1,17 +1,34 @@
-"""The engine: a sales CSV's bytes in, exact totals per department out.
+"""The engine: a sales CSV's bytes in, exact totals per department and month out, and a reason for every rejected row.
 
-Bytes are folded window by window; each window gives a `Partial`, partials merge in any order into the same result.
-Pure Python and pyarrow, no Django: usable from a plain script.
+Bytes are folded window by window; each window gives a `Partial`, partials merge in any order into the same result. No
+Django here, and no settings: usable from a plain script.
 
-    layout = detect_layout(data, final=True)
-    window = fold(data[layout.data_start:], layout, final=True)
-    for name, total in window.partial.departments(): ...
+    aggregator = Aggregator()
+    for piece in pieces:
+        aggregator.feed(piece)
+    result = aggregator.finish()
+    for names, sales, rows in result.departments(): ...
 """
 
-from reports.engine.columns import Columns
+from reports.engine.aggregator import Aggregator
 from reports.engine.errors import EngineError
-from reports.engine.fold import Window, fold
+from reports.engine.fold import START, Before, Window, fold
 from reports.engine.layout import HEAD_BYTES, Layout, detect_layout
-from reports.engine.partial import Partial
+from reports.engine.limits import Limits
+from reports.engine.partial import Month, Partial, Total
 
-__all__ = ["HEAD_BYTES", "Columns", "EngineError", "Layout", "Partial", "Window", "detect_layout", "fold"]
+__all__ = [
+    "HEAD_BYTES",
+    "START",
+    "Aggregator",
+    "Before",
+    "EngineError",
+    "Layout",
+    "Limits",
+    "Month",
+    "Partial",
+    "Total",
+    "Window",
+    "detect_layout",
+    "fold",
+]

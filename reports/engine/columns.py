@@ -12,12 +12,16 @@ NAMES = {
 }
 REQUIRED = ("department", "sales")
 
+# A role, and the header's name, or names, that the user says it has.
+Named = Mapping[str, str | Sequence[str]]
+
 
 @dataclass(frozen=True)
 class Columns:
-    """Positions, from 0, of the columns that matter; `date` is None where the file has no dates."""
+    """Positions, from 0, of the columns that matter: `department` is what rows are grouped by, mostly one column;
+    `date` is None where the file has no dates."""
 
-    department: int
+    department: tuple[int, ...]
     sales: int
     date: int | None = None
 
@@ -26,19 +30,32 @@ def normalise(name: str) -> str:
     return re.sub(r"[\s_-]", "", name).lower()
 
 
-def find(header: Sequence[str], named: Mapping[str, str] | None = None) -> Columns | None:
-    """The columns of a file with this header, or None when a required one is not there.
+def asked(named: Named) -> list[str]:
+    """All the names that the user gave."""
+    return [name for names in named.values() for name in ([names] if isinstance(names, str) else names)]
 
-    `named` maps a role (department, date, sales) to the header name that the user says it has; the other roles are
-    found by their usual names. Of several columns with one name the first counts.
+
+def find(header: Sequence[str], named: Named | None = None) -> Columns | None:
+    """The columns of a file with this header, or None when a required one, or one that was named, is not there.
+
+    Roles that are not `named` are found by their usual names. Of several columns with one name the first counts.
     """
     normalised = [normalise(name) for name in header]
-    found: dict[str, int] = {}
+    named = named or {}
+    found: dict[str, list[int]] = {}
     for role, usual in NAMES.items():
-        wanted = (normalise(named[role]),) if named and role in named else usual
-        position = next((normalised.index(name) for name in wanted if name in normalised), None)
-        if position is not None:
-            found[role] = position
-    if any(role not in found for role in REQUIRED) or (named and any(role not in found for role in named)):
+        if role in named:
+            wanted = [normalise(name) for name in asked({role: named[role]})]
+            if not wanted or any(name not in normalised for name in wanted):
+                return None
+            # In the file's order, each once: what is grouped by does not depend on how it was asked for.
+            found[role] = sorted({normalised.index(name) for name in wanted})
+        else:
+            found[role] = [normalised.index(name) for name in usual if name in normalised][:1]
+    if any(not found[role] for role in REQUIRED):
         return None
-    return Columns(**found)
+    return Columns(
+        department=tuple(found["department"]),
+        sales=found["sales"][0],
+        date=found["date"][0] if found["date"] else None,
+    )

@@ -11,14 +11,15 @@ from reports.engine.errors import EngineError
 DELIMITERS = (",", ";", "\t", "|")
 # The first record must end within this many bytes; a header that does not is no header.
 HEAD_BYTES = 1024 * 1024
-# The columns of a file without a header: text, ISO day, whole number.
-BY_POSITION = Columns(department=0, date=1, sales=2)
+# The columns of a file without a header: text, ISO day, number.
+USUAL_HEADER = ("Department Name", "Date", "Number of Sales")
+BY_POSITION = Columns(department=(0,), date=1, sales=2)
 
 
 @dataclass(frozen=True)
 class Layout:
     """`header` is None for a file without one; `width` is the number of fields a row must have; `data_start` is the
-    offset of the first row, in the file's own bytes."""
+    offset of the first row, in the file's own bytes. `amounts` says that sales are decimals, perhaps negative."""
 
     encoding: str
     delimiter: str
@@ -26,13 +27,19 @@ class Layout:
     width: int
     columns: Columns
     data_start: int
+    amounts: bool = False
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What the columns are called."""
+        return self.header or USUAL_HEADER
 
     def to_json(self) -> dict[str, Any]:
-        return {"version": 1, **asdict(self)}
+        return {"version": 2, **asdict(self)}
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> "Layout":
-        if stored["version"] != 1:
+        if stored["version"] != 2:
             raise ValueError(f"unknown layout version {stored['version']}")
         header = stored["header"]
         return cls(
@@ -40,12 +47,15 @@ class Layout:
             delimiter=stored["delimiter"],
             header=None if header is None else tuple(header),
             width=stored["width"],
-            columns=Columns(**stored["columns"]),
+            columns=Columns(**{**stored["columns"], "department": tuple(stored["columns"]["department"])}),
             data_start=stored["data_start"],
+            amounts=stored["amounts"],
         )
 
 
-def detect_layout(data: bytes, *, final: bool, named: Mapping[str, str] | None = None) -> Layout | None:
+def detect_layout(
+    data: text.Data, *, final: bool, named: columns.Named | None = None, amounts: bool = False
+) -> Layout | None:
     """The layout of the file that begins with `data`; `final` says that this is all of it.
 
     None when `data` does not hold the first record whole and more could follow: ask again with more.
@@ -69,34 +79,35 @@ def detect_layout(data: bytes, *, final: bool, named: Mapping[str, str] | None =
         found = columns.find(names, named)
         if found:
             start = bom + text.size_in(head[:end], encoding)
-            return Layout(encoding, delimiter, tuple(names), len(names), found, start)
+            return Layout(encoding, delimiter, tuple(names), len(names), found, start, amounts)
     for delimiter, fields, _ in readings:
-        if not named and _is_row(fields):
-            return Layout(encoding, delimiter, None, len(fields), BY_POSITION, bom)
+        if not named and _is_row(fields, amounts=amounts):
+            return Layout(encoding, delimiter, None, len(fields), BY_POSITION, bom, amounts)
     raise _unreadable(max((fields for _, fields, _ in readings), key=len), named)
 
 
-def _first_record(head: bytes, delimiter: str, *, final: bool) -> tuple[list[str], int]:
+def _first_record(head: text.Data, delimiter: str, *, final: bool) -> tuple[list[str], int]:
     """The first record that is not a blank line, with the offset of its end; no fields when `head` holds none whole."""
-    for fields, end in records.read(head, delimiter, final=final):
-        if fields:
-            return fields, end
+    for record in records.read(head, delimiter, final=final):
+        if record.fields:
+            return record.fields, record.end
     return [], 0
 
 
-def _is_row(fields: list[str]) -> bool:
-    if len(fields) != BY_POSITION.sales + 1:
+def _is_row(fields: list[str], *, amounts: bool) -> bool:
+    if len(fields) != len(USUAL_HEADER):
         return False
     department, day, sales = (field.encode("latin-1") for field in fields)
-    return None not in (rules.department(department), rules.day(day), rules.sales(sales))
+    rule = rules.amount if amounts else rules.whole
+    return None not in (rules.department(department), rules.month(day), rule(sales))
 
 
-def _unreadable(fields: list[str], named: Mapping[str, str] | None) -> EngineError:
+def _unreadable(fields: list[str], named: columns.Named | None) -> EngineError:
     """What is wrong with a file whose first record is `fields`."""
     if any("\0" in field for field in fields):
         return _not_csv()
     shown = ", ".join(text.decode(field.encode("latin-1"))[:40] for field in fields[:20])
-    asked = f" (columns asked for: {', '.join(named.values())})" if named else ""
+    asked = f" (columns asked for: {', '.join(columns.asked(named))})" if named else ""
     return EngineError(
         "missing_columns",
         f"No columns for department and sales were found{asked}. The first line reads: {shown}. "

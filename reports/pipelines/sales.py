@@ -1,56 +1,120 @@
-"""Sales: total sales per department."""
+"""Sales: total sales per department, and per month."""
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial as bind
+from itertools import islice
 from typing import Any
 
+from django.conf import settings
+
 from reports import results
-from reports.engine import Layout as SalesLayout
-from reports.engine import Partial, detect_layout, fold
-from reports.models import DepartmentTotal
-from reports.pipelines.base import FoldedWindow, Layout, Result
+from reports.engine import Before, Layout, Partial, detect_layout, fold
+from reports.engine.numbers import Number, text
+from reports.engine.rejects import header, note
+from reports.engine.result import csv_lines
+from reports.limits import limits
+from reports.models import DepartmentTotal, MonthTotal
+from reports.pipelines.base import Context, FoldedWindow, Result
+
+# Lines of the result written in one transaction.
+BATCH_ROWS = 5000
 
 
 class SalesPipeline:
-    """The engine, made a pipeline. Options: ``columns``, a mapping of role to header name."""
+    """The engine, made a pipeline. Options: ``columns``, a mapping of role to header name; ``amounts``."""
 
-    def fold(self, data: bytes, *, layout: Layout | None, options: Mapping[str, Any], final: bool) -> FoldedWindow:
-        if layout is None:
-            detected = detect_layout(data, final=final, named=options.get("columns"))
-            if detected is None:
-                return FoldedWindow(consumed=0, rows=0, bad_rows=0, state=b"", layout={})
-            found, start = detected, detected.data_start
+    def fold(
+        self,
+        data: bytes,
+        *,
+        context: Context | None,
+        options: Mapping[str, Any],
+        final: bool,
+        rows_before: int,
+        bad_rows_before: int,
+    ) -> FoldedWindow:
+        if context is None:
+            amounts = bool(options.get("amounts"))
+            layout = detect_layout(data, final=final, named=options.get("columns"), amounts=amounts)
+            if layout is None:
+                return FoldedWindow(consumed=0, rows=0, bad_rows=0, state=b"", context=None)
+            start, skipping = layout.data_start, False
         else:
-            found, start = SalesLayout.from_json(layout), 0
-        window = fold(data[start:] if start else data, found, final=final)
+            layout, start, skipping = Layout.from_json(context["layout"]), 0, context["skipping"]
+        window = fold(
+            data[start:] if start else data,
+            layout,
+            final=final,
+            before=Before(rows_before, bad_rows_before, skipping),
+            limits=limits(),
+            threads=settings.FOLD_THREADS,
+        )
         return FoldedWindow(
             consumed=start + window.consumed,
             rows=window.partial.rows,
             bad_rows=window.partial.bad_rows,
             state=window.partial.encode(),
-            layout=found.to_json(),
+            context={"layout": layout.to_json(), "skipping": window.skipping},
+            rejected=window.rejected,
+            rejected_rows=window.rejected_rows,
         )
 
     def merge(self, states: Sequence[bytes]) -> bytes:
         return _merged(states).encode()
 
-    def finish(self, states: Sequence[bytes], *, job_id: uuid.UUID, token: uuid.UUID) -> Result:
-        departments = list(_merged(states).departments())
-        name = results.store_csv(departments, job_id=job_id, token=token)
-        by_total = sorted(departments, key=lambda pair: (-pair[1], pair[0]))
-        totals = [
-            DepartmentTotal(job_id=job_id, name=department, total=str(total), rank=rank)
-            for rank, (department, total) in enumerate(by_total, start=1)
-        ]
+    def finish(self, states: Sequence[bytes], *, context: Context, job_id: uuid.UUID, token: uuid.UUID) -> Result:
+        partial = _merged(states)
+        layout = Layout.from_json(context["layout"])
+        name = results.store_csv(csv_lines(partial), job_id=job_id, token=token)
+        ranks = _ranks([line.sales for line in partial.departments()])
+        fields = {
+            "result_name": name,
+            "departments": len(ranks),
+            "reasons": partial.reasons,
+            "encoding": layout.encoding if partial.utf8 else "windows-1252",
+        }
+        return Result(fields, _records(partial, ranks, job_id), files=(name,))
 
-        def record() -> None:
-            DepartmentTotal.objects.bulk_create(totals, batch_size=5000)
+    def rejected_header(self, context: Context) -> str:
+        return header(Layout.from_json(context["layout"]))
 
-        return Result(fields={"result_name": name, "departments": len(totals)}, record=record, files=(name,))
+    def rejected_note(self, context: Context, text: str) -> str:
+        return note(Layout.from_json(context["layout"]), text)
 
 
 def _merged(states: Sequence[bytes]) -> Partial:
-    merged = Partial()
-    for state in states:
+    merged = Partial.decode(states[0])
+    for state in states[1:]:
         merged.merge(Partial.decode(state))
+    merged.totals.check(limits())
     return merged
+
+
+def _ranks(sales: Sequence[Number]) -> list[int]:
+    """The rank of each, 1 for the largest; those that are equal, in order."""
+    order = sorted(range(len(sales)), key=sales.__getitem__, reverse=True)
+    ranks = [0] * len(sales)
+    for rank, index in enumerate(order, start=1):
+        ranks[index] = rank
+    return ranks
+
+
+def _records(partial: Partial, ranks: list[int], job_id: uuid.UUID) -> Iterator[Callable[[], object]]:
+    """What writes the totals, first removing those of a worker that did not come to its end."""
+    yield DepartmentTotal.objects.filter(job=job_id).delete
+    yield MonthTotal.objects.filter(job=job_id).delete
+    departments = (
+        DepartmentTotal(
+            job_id=job_id, name=line.names[0], total=text(line.sales, partial.places), rows=line.rows, rank=rank
+        )
+        for line, rank in zip(partial.departments(), ranks, strict=True)
+    )
+    while lines := list(islice(departments, BATCH_ROWS)):
+        yield bind(DepartmentTotal.objects.bulk_create, lines)
+    months = (
+        MonthTotal(job_id=job_id, month=line.month, total=text(line.sales, partial.places), rows=line.rows)
+        for line in partial.by_month()
+    )
+    while lines_of_months := list(islice(months, BATCH_ROWS)):
+        yield bind(MonthTotal.objects.bulk_create, lines_of_months)

@@ -34,7 +34,8 @@ def claim() -> Claim:
 
 
 def commit(held: Claim, start: int, end: int) -> None:
-    lifecycle.commit_window(held, start=start, end=end, state=b"", rows=2, bad_rows=1, layout={})
+    window = lifecycle.Window(start, end, bytes_done=end, state=b"", rows=2, bad_rows=1, context={})
+    lifecycle.commit_window(held, window)
 
 
 def test_creating_an_upload_creates_its_job(make_job: MakeJob) -> None:
@@ -128,7 +129,9 @@ def test_a_worker_that_slept_past_its_lease_writes_nothing(make_job: MakeJob) ->
     with pytest.raises(ClaimLost):
         lifecycle.renew(sleeper)
     with pytest.raises(ClaimLost):
-        lifecycle.complete(sleeper, record=lambda: None)
+        lifecycle.write(sleeper, list)
+    with pytest.raises(ClaimLost):
+        lifecycle.complete(sleeper)
     lifecycle.fail(sleeper, code="x", message="x")
     lifecycle.cancelled(sleeper)
     lifecycle.release(sleeper)
@@ -146,13 +149,15 @@ def test_the_same_window_is_never_committed_twice(make_job: MakeJob) -> None:
         commit(held, 0, 10)
 
 
-def test_what_completing_records_is_undone_when_the_claim_is_lost(make_job: MakeJob) -> None:
+def test_nothing_of_a_result_is_written_once_cancelling_was_asked_for(make_job: MakeJob) -> None:
     job = make_job(DATA)
     held = claim()
     lifecycle.cancel(job)
     recorded: list[str] = []
     with pytest.raises(ClaimLost):
-        lifecycle.complete(held, record=lambda: recorded.append("result"))
+        lifecycle.write(held, lambda: recorded.append("result"))
+    with pytest.raises(ClaimLost):
+        lifecycle.complete(held)
     assert recorded == []
 
 
@@ -195,7 +200,7 @@ def test_a_job_that_is_released_while_being_cancelled_is_cancelled(make_job: Mak
 
 def test_an_ended_job_cannot_be_cancelled(make_job: MakeJob) -> None:
     job = make_job(DATA)
-    lifecycle.complete(claim(), record=lambda: None)
+    lifecycle.complete(claim())
     with pytest.raises(Refusal) as refused:
         lifecycle.cancel(job)
     assert (refused.value.status, refused.value.code) == (409, "job_finished")
@@ -225,7 +230,7 @@ def test_a_running_or_completed_job_cannot_be_retried(make_job: MakeJob) -> None
     with pytest.raises(Refusal) as refused:
         lifecycle.retry(job)
     assert (refused.value.status, refused.value.code) == (409, "job_not_retryable")
-    lifecycle.complete(claim(), record=lambda: None)
+    lifecycle.complete(claim())
     with pytest.raises(Refusal):
         lifecycle.retry(job)
 

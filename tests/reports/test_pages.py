@@ -100,6 +100,37 @@ async def test_the_result_is_downloaded_under_the_files_name(user: User, finishe
     assert response["Content-Length"] == str(len(content))
 
 
+async def test_the_rejected_rows_are_downloaded_with_their_reasons(user: User, finished: Finished) -> None:
+    job = await database_sync_to_async(finished)(DATA, name="sales.csv")
+    response = await download(user, f"/jobs/{job.pk}/rejected.csv")
+    assert response.status_code == 200
+    assert 'filename="sales-rejected.csv"' in response["Content-Disposition"]
+    content = b"".join([piece async for piece in response.streaming_content]).decode()
+    header, row = content.splitlines()
+    assert header == "rowNumber,Department Name,Date,Number of Sales,error"
+    assert row.startswith("3,")
+
+
+def test_a_report_tells_why_rows_were_rejected(ann: Client, finished: Finished) -> None:
+    job = finished(HEADER.encode() + b"Toys,never,1\n" * 1200 + b" ,2024-01-01,1\n")
+    page = text(ann.get(f"/jobs/{job.pk}/"))
+    assert page.index("1,200 × the date is not a day") < page.index("1 × the department is empty")
+    assert f'href="/jobs/{job.pk}/rejected.csv"' in page
+
+
+def test_rejected_rows_of_a_file_that_nobody_has_read_yet_are_refused(ann: Client, make_upload: MakeUpload) -> None:
+    job = make_upload(DATA).jobs.get()
+    response = ann.get(f"/jobs/{job.pk}/rejected.csv")
+    assert (response.status_code, response.json()["code"]) == (409, "no_result")
+
+
+def test_rejected_rows_of_somebody_else_are_not_found(
+    stranger: User, client_of: Callable[[User], Client], finished: Finished
+) -> None:
+    job = finished(DATA)
+    assert client_of(stranger).get(f"/jobs/{job.pk}/rejected.csv").status_code == 404
+
+
 def test_a_result_that_is_not_there_yet_is_refused(ann: Client, make_upload: MakeUpload) -> None:
     job = make_upload(DATA).jobs.get()
     response = ann.get(f"/jobs/{job.pk}/result.csv")

@@ -1,19 +1,28 @@
 """A worker at work: windows, results, and whatever goes wrong with a file."""
 
-from collections.abc import Callable
+import csv
+import gzip
+import io
+import uuid
+from collections.abc import AsyncIterator, Callable
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
+from asgiref.sync import async_to_sync
+from django.conf import settings
 from django.core.files.storage import default_storage
 
-from reports import checkpoints, lifecycle, runner, stopping
-from reports.engine import Partial
+from accounts.models import User
+from reports import checkpoints, downloads, lifecycle, results, runner, sources, stopping
+from reports.engine import Limits, Partial
 from reports.models import Checkpoint, DepartmentTotal, Job
 from reports.pipelines import pipeline_for
-from tests.conftest import MakeUpload, append
+from tests.conftest import MakeUpload, append, b64
 from tests.files import HEADER, sales_csv
 from tests.reports.engine import reference
+from uploads import lifecycle as uploads
 from uploads.models import Part, Upload
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -26,10 +35,24 @@ def result_of(job: Job) -> str:
     return content.decode()
 
 
+def rejected_rows(job: Job) -> list[list[str]]:
+    """The report of rejected rows, as it is downloaded."""
+    chunks = downloads.rejected_rows(job).__aiter__()
+    content: bytes = async_to_sync(_join)(chunks)
+    return list(csv.reader(io.StringIO(content.decode(), newline="")))
+
+
+async def _join(chunks: AsyncIterator[bytes]) -> bytes:
+    return b"".join([chunk async for chunk in chunks])
+
+
 def check_against_reference(job: Job, data: bytes) -> None:
-    totals, rows, bad_rows = reference.aggregate(data)
-    assert (job.status, job.rows, job.bad_rows, job.bytes_done) == ("completed", rows, bad_rows, len(data))
-    assert {total.name: int(total.total) for total in job.totals.all()} == totals
+    expected = reference.aggregate(data, longest=settings.MAX_RECORD_BYTES)
+    assert (job.status, job.rows, job.bad_rows) == ("completed", expected.rows, len(expected.rejected))
+    assert (job.position, job.bytes_done) == (len(data), job.upload.length)
+    assert {(total.name,): (Decimal(total.total), total.rows) for total in job.totals.all()} == expected.departments
+    assert {month.month: (Decimal(month.total), month.rows) for month in job.months.all()} == expected.months
+    assert rejected_rows(job)[1:] == expected.rejected
 
 
 @pytest.fixture(autouse=True)
@@ -81,7 +104,11 @@ def test_a_worker_that_died_is_succeeded_from_the_last_checkpoint(make_upload: M
         held = lifecycle.claim()
         assert held is not None
         job = held.rows().select_related("upload").get()
-        runner._fold_window(held, job, 2000, final=False)
+        source = sources.open_source(job, Limits())
+        assert source is not None
+        window = source.read(job.upload, 2000)
+        assert window is not None
+        runner._fold_window(held, job, source, window)
         Job.objects.update(lease_until=None)
     assert Job.objects.get().bytes_done > 3 * 1900
     runner.run_all()
@@ -145,15 +172,87 @@ def test_a_result_whose_claim_was_lost_leaves_no_file(
     assert not list(files.glob("jobs/*/*"))
 
 
+def test_a_worker_that_dies_while_it_writes_the_result_is_succeeded(
+    make_upload: MakeUpload, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = sales_csv(1000, departments=50)
+    make_upload(data)
+    monkeypatch.setattr("reports.pipelines.sales.BATCH_ROWS", 10)
+    written = iter(range(1000))
+    write = lifecycle.write
+
+    def dying(claim: lifecycle.Claim, record: Callable[[], object]) -> None:
+        write(claim, record)
+        if next(written) == 4:
+            raise RuntimeError("killed")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(lifecycle, "write", dying)
+        runner.run_all()
+    assert 0 < DepartmentTotal.objects.count() < 50
+    assert Job.objects.get().status == "processing"
+    Job.objects.update(lease_until=None)
+    runner.run_all()
+    check_against_reference(Job.objects.get(), data)
+
+
+def test_rejected_rows_of_a_window_whose_claim_was_lost_leave_no_file(
+    make_upload: MakeUpload, files: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = sales_csv(1000, bad_every=3)
+    make_upload(data)
+
+    commit_window = lifecycle.commit_window
+
+    def taken_over_before(*args: Any) -> None:
+        Job.objects.update(token=uuid.uuid4())
+        commit_window(*args)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(lifecycle, "commit_window", taken_over_before)
+        runner.run_all()
+    assert not list(files.glob("jobs/*/*"))
+    Job.objects.update(lease_until=None)
+    runner.run_all()
+    check_against_reference(Job.objects.get(), data)
+
+
+def test_what_dead_workers_left_in_the_storage_is_removed_in_the_end(make_upload: MakeUpload, files: Path) -> None:
+    data = sales_csv(1000, bad_every=3)
+    upload = make_upload(data)
+    job_id = upload.jobs.get().pk
+    stray = results.store_rejected(b"1,A,B,C,stray\n", job_id=job_id, token=uuid.uuid4(), start=0)
+    runner.run_all()
+    check_against_reference(Job.objects.get(), data)
+    assert not (files / stray).exists()
+    assert list(files.glob("jobs/*/rejected-*"))
+
+
 def test_a_header_longer_than_a_window_is_read_whole(finished: Finished) -> None:
     data = b"Dept,Sales," + b"x" * 2500 + b"\n" + b"A,1,\n" * 1000
     check_against_reference(finished(data), data)
 
 
-def test_a_quote_that_is_never_closed_is_said_where_it_is(finished: Finished) -> None:
-    job = finished(HEADER.encode() + b"A,2024-01-01,1\n" + b'"B,2024-01-01,2\n' + b"C,2024-01-01,3\n" * 1000)
-    assert (job.status, job.error_code) == ("failed", "record_too_long")
-    assert "quotation mark" in job.error
+def test_a_quote_that_is_never_closed_costs_the_rows_within_the_limit_and_no_more(
+    finished: Finished, settings: Any
+) -> None:
+    settings.MAX_RECORD_BYTES = 3000
+    data = HEADER.encode() + b"A,2024-01-01,1\n" + b'"B,2024-01-01,2\n' + b"C,2024-01-01,3\n" * 1000
+    job = finished(data)
+    check_against_reference(job, data)
+    assert job.reasons == {"too_long": 1}
+    assert job.rows == 1 + 1 + 1000 - 199
+    row = rejected_rows(job)[1]
+    assert row[1].startswith('"B,2024')
+    assert "quotation mark" in row[-1]
+
+
+def test_a_line_longer_than_any_window_is_one_bad_row(finished: Finished, settings: Any) -> None:
+    settings.MAX_RECORD_BYTES = 3000
+    data = HEADER.encode() + b"x" * 50_000 + "é".encode() * 5000 + b"\nA,2024-01-01,1\n"
+    job = finished(data, chunk=7001)
+    check_against_reference(job, data)
+    assert (job.rows, job.bad_rows) == (2, 1)
 
 
 @pytest.mark.parametrize(
@@ -164,7 +263,9 @@ def test_a_quote_that_is_never_closed_is_said_where_it_is(finished: Finished) ->
         (b"a,b,c\n1,2,3\n", "missing_columns", "a, b, c"),
         (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + b"\0" * 5000, "missing_columns", "No columns"),
         (b"\0\0\0", "not_csv", "does not look like a CSV"),
-        (b"x" * 9000, "record_too_long", "does not end"),
+        (b"x" * 9000, "missing_columns", "No columns"),
+        (gzip.compress(sales_csv(50))[:-20], "gzip_damaged", "ends in the middle"),
+        (gzip.compress(b"a,b\n1,2\n"), "missing_columns", "a, b"),
     ],
 )
 def test_a_file_that_cannot_be_read_fails_with_what_to_do(
@@ -185,6 +286,100 @@ def test_a_file_of_a_header_alone_has_an_empty_result(finished: Finished) -> Non
 def test_a_file_whose_rows_are_all_bad_has_an_empty_result(finished: Finished) -> None:
     job = finished(HEADER.encode() + b"A,2024-01-01,x\n" * 10)
     assert (job.status, job.rows, job.bad_rows, job.departments) == ("completed", 10, 10, 0)
+
+
+def test_amounts_are_added_up_exactly_and_written_with_the_places_they_have(make_upload: MakeUpload) -> None:
+    make_upload(b"Dept,Date,Sales\nA,2024-01-01,0.1\nA,2024-01-31,0.2\nB,2024-02-01,-1.25\nB,2024-02-01,1e3\n")
+    Job.objects.update(options={"amounts": True})
+    runner.run_all()
+    job = Job.objects.get()
+    assert result_of(job) == "Department Name,Total Number of Sales\nA,0.30\nB,-1.25\n"
+    assert list(job.totals.order_by("rank").values_list("name", "total", "rows")) == [
+        ("A", "0.30", 2),
+        ("B", "-1.25", 1),
+    ]
+    assert list(job.months.values_list("month", "total", "rows")) == [("2024-01", "0.30", 2), ("2024-02", "-1.25", 1)]
+    assert rejected_rows(job)[1:] == [["4", "B", "2024-02-01", "1e3", "the sales are not a number"]]
+
+
+def test_rejected_rows_are_listed_with_their_numbers_fields_and_reasons(finished: Finished) -> None:
+    data = (
+        HEADER.encode() + b'Toys,2024-01-01,3\n\nToys,2024-02-30,x\n"a, b",2024-01-01,-1\nToys\nToys,2024-01-01,1,2,3\n'
+    )
+    job = finished(data)
+    check_against_reference(job, data)
+    assert rejected_rows(job) == [
+        ["rowNumber", "Department Name", "Date", "Number of Sales", "error"],
+        [
+            "2",
+            "Toys",
+            "2024-02-30",
+            "x",
+            "the date is not a day written YYYY-MM-DD; the sales are not a whole number from 0",
+        ],
+        ["3", "a, b", "2024-01-01", "-1", "the sales are not a whole number from 0"],
+        ["4", "Toys", "", "", "the number of fields differs from the header's"],
+        ["5", "Toys", "2024-01-01", "1", "the number of fields differs from the header's", "2", "3"],
+    ]
+    assert job.reasons == {"invalid_date": 1, "invalid_sales": 2, "wrong_number_of_fields": 2}
+
+
+def test_beyond_the_limit_rejected_rows_are_counted_and_the_report_says_so(finished: Finished, settings: Any) -> None:
+    settings.MAX_REJECTED_ROWS = 150
+    job = finished(HEADER.encode() + b"A,2024-01-01,x\n" * 400)
+    assert (job.rows, job.bad_rows) == (400, 400)
+    report = rejected_rows(job)
+    assert [row[0] for row in report[1:-1]] == [str(number) for number in range(1, 151)]
+    assert report[-1] == ["", "", "", "", "only the first 150 rejected rows are listed"]
+
+
+def test_rejected_rows_of_a_file_that_is_not_utf8_are_readable_from_its_first_window(finished: Finished) -> None:
+    data = HEADER.encode() + ("Käse,2024-01-01,x\n" * 300 + "Käse,2024-01-01,1\n").encode("windows-1252")
+    job = finished(data)
+    check_against_reference(job, data)
+    assert job.encoding == "windows-1252"
+    assert rejected_rows(job)[1][1] == "Käse"
+
+
+def test_too_many_departments_are_refused_with_a_question(finished: Finished, settings: Any) -> None:
+    settings.MAX_DEPARTMENTS = 1000
+    enough = finished(b"Dept,Sales\n" + b"".join(b"%d,1\n" % number for number in range(1000)))
+    assert (enough.status, enough.departments) == ("completed", 1000)
+    job = finished(b"Dept,Sales\n" + b"".join(b"%d,1\n" % number for number in range(1001)))
+    assert (job.status, job.error_code) == ("failed", "too_many_departments")
+    assert "right column" in job.error
+
+
+@pytest.mark.parametrize("chunk", [50_000, 999, 100])
+def test_a_packed_file_is_folded_like_any_other(finished: Finished, chunk: int) -> None:
+    data = sales_csv(2000, bad_every=13)
+    check_against_reference(finished(gzip.compress(data), chunk=chunk), data)
+
+
+def test_a_packed_file_is_folded_while_it_comes_and_goes_on_in_any_worker(user: User) -> None:
+    data = sales_csv(5000, bad_every=13)
+    packed = gzip.compress(data)
+    upload = uploads.create(user, length=len(packed), metadata=f"filename {b64('sales.csv.gz')}")
+    positions = [0]
+    for start in range(0, len(packed), 5000):
+        upload = append(upload, packed[start : start + 5000])
+        sources._kept.clear()
+        runner.run_all()
+        positions.append(Job.objects.get().position)
+    assert positions == sorted(set(positions))
+    assert positions[1] > 2 * 5000
+    check_against_reference(Job.objects.get(), data)
+
+
+def test_a_packed_file_that_waits_for_bytes_is_unpacked_once_by_a_worker_that_stays(user: User) -> None:
+    packed = gzip.compress(sales_csv(5000))
+    upload = uploads.create(user, length=len(packed), metadata=f"filename {b64('sales.csv.gz')}")
+    kept = []
+    for start in (0, 5000, 10_000):
+        upload = append(upload, packed[start : start + 5000])
+        runner.run_all()
+        kept.append(sources._kept[Job.objects.get().pk])
+    assert kept[0] is kept[1] is kept[2]
 
 
 def test_columns_named_in_the_options_are_used(make_upload: MakeUpload) -> None:

@@ -84,7 +84,8 @@ def test_progress_in_between_gives_new_attempts(make_upload: MakeUpload, hinted:
     die(settings.MAX_ATTEMPTS - 1)
     held = lifecycle.claim()
     assert held is not None
-    lifecycle.commit_window(held, start=0, end=10, state=b"", rows=0, bad_rows=0, layout={})
+    window = lifecycle.Window(start=0, end=10, bytes_done=10, state=b"", rows=0, bad_rows=0, context={})
+    lifecycle.commit_window(held, window)
     Job.objects.update(lease_until=Now() - timedelta(seconds=1))
     sweep()
     assert Job.objects.get().status == "processing"

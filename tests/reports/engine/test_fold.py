@@ -1,38 +1,95 @@
-"""The engine against the reference, on ordinary, dirty and hostile files."""
+"""The engine against the reference, on ordinary, dirty and hostile files, with and without the compiled kernel."""
+
+import csv
+import io
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from reports.engine import EngineError, Partial, detect_layout, fold
+from reports.engine import Aggregator, EngineError, Limits, Partial, acceleration, arrow, text
 from tests.files import HEADER, sales_csv
 from tests.reports.engine import reference
 
+assert acceleration.load(), "the development environment has numba"
+from reports.engine import compiled  # noqa: E402  # it can be imported only where that is so
 
-def aggregate(data: bytes, window: int = 1 << 20) -> Partial:
-    """What a job does, without a database: windows that grow where no record ends, states stored and read back."""
-    size = window
-    while (layout := detect_layout(data[:size], final=size >= len(data))) is None:
-        size *= 2
-    position, size, result = layout.data_start, window, Partial()
-    while position < len(data):
-        folded = fold(data[position : position + size], layout, final=position + size >= len(data))
-        position += folded.consumed
-        size = window if folded.consumed else size * 2
-        result.merge(Partial.decode(folded.partial.encode()))
-    return result
+KERNEL = acceleration.compiled()
+WAYS = ("compiled", "arrow")
 
 
-def check(data: bytes, window: int = 1 << 20) -> None:
-    try:
-        expected = reference.aggregate(data)
-    except reference.Unreadable as unreadable:
-        with pytest.raises(EngineError) as refused:
-            aggregate(data, window)
-        assert refused.value.code == str(unreadable)
-        return
-    result = aggregate(data, window)
-    assert (dict(result.departments()), result.rows, result.bad_rows) == expected
+@contextmanager
+def folding(way: str, *, block_bytes: int | None = None) -> Iterator[None]:
+    """Fold in this way, and cut windows into blocks of so few bytes."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(acceleration, "_loaded", KERNEL if way == "compiled" else None)
+        if block_bytes:
+            patch.setattr(compiled, "MIN_BLOCK_BYTES", block_bytes)
+            patch.setattr(arrow, "PIECE_BYTES", block_bytes)
+        yield
+
+
+@dataclass
+class Run:
+    """How a file is aggregated."""
+
+    way: str = "compiled"
+    window: int = 1 << 20
+    block: int | None = None
+    threads: int = 2
+    longest: int = Limits.record_bytes
+    named: Mapping[str, Sequence[str]] | None = None
+    amounts: bool = False
+    # Sizes of the pieces the file comes in, used over and over. Each piece is fed to a new aggregator.
+    pieces: list[int] = field(default_factory=list)
+
+    def aggregate(self, data: bytes) -> tuple[Partial, bytes, Aggregator]:
+        """The result and the report of rejected rows."""
+        rejected: list[bytes] = []
+        options: dict[str, Any] = {
+            "named": self.named,
+            "amounts": self.amounts,
+            "window_bytes": self.window,
+            "limits": Limits(record_bytes=self.longest),
+            "threads": self.threads,
+            "rejected": rejected.append,
+        }
+        with folding(self.way, block_bytes=self.block):
+            aggregator = Aggregator(**options)
+            fed = 0
+            while fed < len(data) and self.pieces:
+                for size in self.pieces:
+                    aggregator.feed(data[fed : fed + size])
+                    fed += size
+                    # Another process goes on from what the first one knew.
+                    aggregator = Aggregator(**options, state=aggregator.state())
+                    aggregator.feed(data[aggregator.position : fed])
+            if not self.pieces:
+                aggregator.feed(data)
+            result = aggregator.finish()
+        return result, b"".join(rejected), aggregator
+
+    def check(self, data: bytes) -> None:
+        try:
+            expected = reference.aggregate(data, named=self.named, amounts=self.amounts, longest=self.longest)
+        except reference.Unreadable as unreadable:
+            with pytest.raises(EngineError) as refused:
+                self.aggregate(data)
+            assert refused.value.code == str(unreadable)
+            return
+        result, report, aggregator = self.aggregate(data)
+        assert aggregator.layout is not None
+        columns = len(aggregator.layout.columns.department)
+        assert {t.names: (t.sales, t.rows) for t in result.departments(columns=columns)} == expected.departments
+        assert {m.month: (m.sales, m.rows) for m in result.by_month()} == expected.months
+        assert (result.rows, result.bad_rows) == (expected.rows, len(expected.rejected))
+        told = io.StringIO(text.decode(report, utf8=result.utf8), newline="")
+        assert list(csv.reader(told)) == expected.rejected
 
 
 H = HEADER.encode()
@@ -89,24 +146,39 @@ DIRTY = {
     "tabs": b"Department\tSale_Date\tQuantity\nA\t2024-01-01\t1\n",
     "bars": b"id|dept|x|number-of-sales\n1|A|y|5\n",
     "other columns": b"id,DEPARTMENT NAME,note,date,Number of Sales\n1,A,n,2024-01-01,5\n2,B,,2024-13-01,5\n",
+    "nothing but bad rows": H + b"A,2024-01-01,x\nA,yesterday,1\n,2024-01-01,1\nA,B\n" * 50,
+    "several faults in a row": H + b" ,2024-13-01,1.5\n",
+    "one column twice": b"Dept,Dept,Sales\nA,B,1\n",
     "columns missing": b"a,b,c\n1,2,3\n",
     "binary": b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR",
 }
 
 
 @pytest.mark.parametrize("window", [64, 1000, 1 << 20])
+@pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("name", DIRTY)
-def test_it_agrees_with_the_reference(name: str, window: int) -> None:
-    check(DIRTY[name], window)
+def test_it_agrees_with_the_reference(name: str, way: str, window: int) -> None:
+    Run(way=way, window=window).check(DIRTY[name])
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("name", DIRTY)
+def test_it_agrees_on_amounts(name: str, way: str) -> None:
+    Run(way=way, amounts=True).check(DIRTY[name])
 
 
 FIELD = st.one_of(
-    st.sampled_from(["A", "B", " A ", "", "2024-01-01", "2024-02-30", "1", "7", "-1", "99999999999999999999", "x,y"]),
-    st.text(alphabet='A1é €"\n\r,;\t\0 -', max_size=6),
+    st.sampled_from(
+        ["A", "B", " A ", "", "2024-01-01", "2024-02-30", "1", "7", "-1", "9" * 18, "9" * 20, "9" * 30, "x,y", "\x1f"]
+    ),
+    st.sampled_from(["1.5", "-.25", "0.0000001", "5.", "-", "1" * 13 + ".5", "-0", "1.2.3", "+1"]),
+    st.text(alphabet='A1é €"\n\r,;\t\0 -.', max_size=6),
 )
 QUOTED = FIELD.map(lambda field: '"' + field.replace('"', '""') + '"')
 ROW = st.one_of(
+    st.builds("{},2024-{:02}-0{},{}".format, st.sampled_from("ABC"), st.integers(1, 12), st.integers(1, 9), FIELD),
     st.builds("{},2024-01-0{},{}".format, st.sampled_from("ABC"), st.integers(1, 9), st.integers(0, 10**20)),
+    st.builds('"{}","2024-01-0{}","{}"'.format, st.sampled_from("ABC"), st.integers(1, 9), st.integers(0, 99)),
     st.lists(st.one_of(FIELD, QUOTED), min_size=1, max_size=4).map(",".join),
 )
 END = st.sampled_from(["\n", "\r\n", "\r"])
@@ -114,42 +186,35 @@ END = st.sampled_from(["\n", "\r\n", "\r"])
 
 @st.composite
 def hostile_files(draw: st.DrawFn) -> bytes:
-    head = draw(st.sampled_from([HEADER, "", "Dept,Sales\n", "\n" + HEADER]))
+    head = draw(st.sampled_from([HEADER, HEADER, "", "Dept,Sales\n", "\n" + HEADER]))
     body = "".join(row + draw(END) for row in draw(st.lists(ROW, max_size=12)))
-    encoding = draw(st.sampled_from(["utf-8", "windows-1252", "utf-8-sig", "utf-16"]))
+    encoding = draw(st.sampled_from(["utf-8", "utf-8", "windows-1252", "utf-8-sig", "utf-16"]))
     data = (head + body).encode(encoding, "replace")
+    data += draw(st.binary(max_size=4)) if draw(st.booleans()) else b""
     cut = draw(st.integers(0, 3))
-    return data[: len(data) - cut] if cut and encoding != "utf-16" else data
+    return data[: len(data) - cut] if cut else data
 
 
-@settings(max_examples=1500, deadline=None)
-@given(data=hostile_files(), window=st.integers(1, 200))
-@example(data=b'A,2024-01-01,1\n"', window=1)
-def test_it_agrees_with_the_reference_on_hostile_files(data: bytes, window: int) -> None:
-    check(data, window)
+RUNS = st.builds(
+    Run,
+    way=st.sampled_from(WAYS),
+    window=st.integers(1, 200),
+    block=st.sampled_from([None, 1, 8, 20]),
+    threads=st.integers(1, 4),
+    longest=st.one_of(st.just(Limits.record_bytes), st.integers(1, 80)),
+    named=st.sampled_from([None, None, None, {"department": ["Department Name", "Date"]}, {"date": ["date"]}]),
+    amounts=st.booleans(),
+    pieces=st.lists(st.integers(1, 100), max_size=3),
+)
 
 
-def test_columns_named_by_the_user_are_used() -> None:
-    data = b"abteilung,datum,menge\nA,2024-01-01,3\nB,2024-01-01,4\n"
-    named = {"department": "Abteilung", "sales": "menge"}
-    layout = detect_layout(data, final=True, named=named)
-    assert layout is not None
-    assert dict(fold(data[layout.data_start :], layout, final=True).partial.departments()) == {"A": 3, "B": 4}
-
-
-def test_a_column_that_was_named_but_is_not_there_is_said() -> None:
-    with pytest.raises(EngineError) as refused:
-        detect_layout(b"Dept,Sales\nA,1\n", final=True, named={"sales": "Revenue"})
-    assert refused.value.code == "missing_columns"
-    assert "Revenue" in refused.value.message
-    assert "Dept, Sales" in refused.value.message
-
-
-def test_a_number_with_too_many_digits_is_bad_instead_of_slow() -> None:
-    result = aggregate(H + b"A,2024-01-01," + b"9" * 4001 + b"\nA,2024-01-01," + b"0" * 5000 + b"7\n")
-    assert (dict(result.departments()), result.rows, result.bad_rows) == ({"A": 7}, 2, 1)
-
-
-def test_a_state_of_another_version_is_not_guessed_at() -> None:
-    with pytest.raises(ValueError, match="version"):
-        Partial.decode(b"9" + Partial().encode()[1:])
+# `ENGINE_EXAMPLES=400000` for an hour.
+@settings(
+    max_examples=int(os.environ.get("ENGINE_EXAMPLES", "3000")),
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+@given(data=hostile_files(), run=RUNS)
+@example(data=b'A,2024-01-01,1\n"', run=Run(window=1))
+def test_it_agrees_with_the_reference_on_hostile_files(data: bytes, run: Run) -> None:
+    run.check(data)

@@ -1,0 +1,129 @@
+"""Folding with the compiled kernel, several threads a window.
+
+A window with quotes is cut on speculation: at line ends that would be outside quotes if every quote opened, closed or
+was half of a doubled one. A stray quote (``5" pipe``) makes that wrong, so each block must end exactly where the next
+was begun: a block begun at a record's beginning that ends there proves the next one right, and so on from the first. If
+one does not, the window is folded again as one block.
+"""
+
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
+from itertools import pairwise
+
+import numpy as np
+
+from reports.engine import kernel, records
+from reports.engine.blocks import BadRow, Block
+from reports.engine.judge import Judge
+from reports.engine.layout import Layout
+from reports.engine.limits import Limits
+from reports.engine.partial import Partial
+from reports.engine.table import Array, Folded, Table
+from reports.engine.text import Data
+
+# Smaller blocks would cost more to hand out than to fold.
+MIN_BLOCK_BYTES = 512 * 1024
+# More blocks than threads even out what else the processors do.
+BLOCKS_A_THREAD = 2
+# So far from the place wanted a cut is looked for.
+_CUT_BYTES = 1024 * 1024
+
+# Tables that nobody uses at the moment.
+_free: list[Table] = []
+
+
+def fold_window(
+    data: Data, start: int, layout: Layout, *, final: bool, limits: Limits, threads: int, room: int
+) -> Block:
+    """Fold the whole records of `data` from `start` on. All bad rows are counted, the first `room` returned."""
+    cuts = _cuts(data, start, threads)
+    blocks, tables = _fold(data, cuts, threads, layout, final=final, limits=limits)
+    if any(block.end != cut for block, cut in zip(blocks, cuts[1:-1], strict=False)):
+        blocks, tables = _fold(data, [start, len(data)], 1, layout, final=final, limits=limits)
+    partial = Partial.of(layout)
+    for table in tables:
+        table.take(partial)
+        if not table.is_large:
+            _free.append(table)
+    bad: list[BadRow] = []
+    for block in blocks:
+        decided = _decide(data, block.bad, layout, partial)
+        for faults, count in zip(*np.unique(decided[:, 3], return_counts=True), strict=True):
+            partial.faults[int(faults)] += int(count)
+        shown = decided[: room - len(bad)]
+        shown[:, 2] += partial.rows
+        bad += map(BadRow._make, shown.tolist())
+        partial.rows += block.rows
+    return Block(blocks[-1].end, partial, bad, blocks[-1].skipping)
+
+
+def _fold(
+    data: Data, cuts: Sequence[int], threads: int, layout: Layout, *, final: bool, limits: Limits
+) -> tuple[list[Folded], list[Table]]:
+    """Fold each block between two cuts, and tell which tables hold the totals."""
+    idle: list[Table] = []
+    tables: list[Table] = []
+
+    def fold(block: tuple[int, int]) -> Folded:
+        try:
+            table = idle.pop()
+        except IndexError:
+            table = _free.pop() if _free else Table()
+            tables.append(table)
+        folded = table.fold(data, *block, layout, final=final, limits=limits)
+        idle.append(table)
+        return folded
+
+    blocks = list(pairwise(cuts))
+    if len(blocks) == 1:
+        return [fold(blocks[0])], tables
+    return list(_pool(os.getpid(), threads).map(fold, blocks)), tables
+
+
+def _cuts(data: Data, start: int, threads: int) -> list[int]:
+    """Where to cut: `start`, ends of lines that are probably outside quotes, and the end."""
+    size = len(data) - start
+    count = min(threads * BLOCKS_A_THREAD, size // MIN_BLOCK_BYTES) if threads > 1 else 1
+    wanted = [start + size * number // max(count, 1) for number in range(count)][1:]
+    address = np.frombuffer(data, np.uint8).ctypes.data
+    quotes = data.find(b'"', start)
+    cuts, counted, quoted = [start], start, False
+    for place in wanted:
+        if place <= cuts[-1]:
+            continue
+        if quotes >= 0:
+            quoted ^= kernel.count_quotes(address + counted, address + place) % 2 == 1
+            counted = place
+        end = min(place + _CUT_BYTES, len(data))
+        cut = kernel.line_start(address + place, address + end, quoted) - address
+        if cut < end:
+            cuts.append(cut)
+    return [*cuts, len(data)]
+
+
+def _decide(data: Data, bad: Array, layout: Layout, partial: Partial) -> Array:
+    """The rows that are really bad, after those that the kernel left undecided have been judged in Python."""
+    undecided = np.flatnonzero(bad[:, 3] == kernel.UNDECIDED).tolist()
+    if not undecided:
+        return bad
+    judge = Judge(layout)
+    for index in undecided:
+        start, end = bad[index, :2].tolist()
+        record = next(records.read(data[start:end], layout.delimiter, final=True))
+        assert record.fields is not None
+        judged = judge.row(record.fields)
+        if isinstance(judged, int):
+            bad[index, 3] = judged
+        else:
+            partial.add(judged)
+            bad[index, 3] = 0
+    really: Array = bad[bad[:, 3] != 0]
+    return really
+
+
+@lru_cache(maxsize=4)
+def _pool(process: int, threads: int) -> ThreadPoolExecutor:
+    """Threads of this process; a forked worker does not have its parent's."""
+    return ThreadPoolExecutor(threads, thread_name_prefix="fold")

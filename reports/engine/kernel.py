@@ -1,0 +1,600 @@
+"""The compiled inner loop: a block of records in, totals in a hash table out. Needs numba.
+
+`fold_block` walks the bytes once. It follows the state machine of Python's `csv` module (default dialect) and the rules
+of `reports.engine.rules`; what it cannot decide exactly, such as a number of more than 18 digits, it hands back to be
+read again in Python. It works on plain addresses, allocates nothing, raises nothing, and lets the interpreter go.
+
+Bytes are searched eight at a time: Mycroft's test for a zero byte in a word, whose lowest hit is exact (Warren,
+Hacker's Delight, 6-1). Digits are checked and converted the same way (Lemire, "Quickly parsing eight digits", 2018).
+
+All in one file: numba's cache on the disk looks at the date of this file alone.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from llvmlite import ir
+from numba import njit, types
+from numba.extending import intrinsic
+
+from reports.engine.faults import DATE, DEPARTMENT, FIELDS, SALES, TOO_LONG
+from reports.engine.numbers import AMOUNT_SCALE, LOW_BITS, LOW_MASK
+
+# A fault only in here: to be judged in Python.
+UNDECIDED = 128
+
+# What a column is for; one may be for several.
+IS_DEPARTMENT, IS_DATE, IS_SALES = 1, 2, 4
+
+# The words of the state: what to do, where, and how far it came. Addresses unless said otherwise.
+(
+    DATA,
+    START,  # offset of the first record; on return, of the first one not folded
+    STOP,  # offset before which records must begin
+    END,  # offset at which the data end
+    FINAL,  # whether the file ends there too
+    DELIMITER,
+    LONGEST,  # bytes of a record
+    AMOUNTS,  # whether sales are decimals
+    ROLES,
+    WIDTH,  # number of columns
+    NAMES,  # number of columns that make the department's name
+    SLOTS,
+    SLOT_MASK,
+    ENTRIES,
+    ENTRIES_USED,
+    ENTRIES_ROOM,
+    ARENA,
+    ARENA_USED,
+    ARENA_ROOM,
+    NEEDED,  # bytes of the name for which there was no room
+    MONTHS,
+    SCRATCH,
+    SCRATCH_ROOM,  # bytes in each of its halves: the name being composed, a field being unescaped
+    BAD,
+    BAD_USED,
+    BAD_ROOM,
+    ROWS,
+    PLACES,
+) = (8 * word for word in range(28))
+STATE_WORDS = 28
+
+# How a call ended: all done; the table is full; the list of bad rows is full; in a record that is too long.
+DONE, TABLE_FULL, BAD_FULL, SKIPPING = range(4)
+
+# An entry of the table fills a cache line: the name's hash, place in the arena, length and first 16 bytes; then its sum
+# and number of rows, as `_add` writes them.
+HASH, OFFSET, LENGTH, FIRST, SECOND, SUMS = (8 * word for word in range(6))
+ENTRY_WORDS = 8
+# A bad row: start, end, row number, faults.
+BAD_WORDS = 4
+MONTH_WORDS = 3
+MONTHS_ROOM = 10_000 * 12
+
+_LF, _CR, _QUOTE, _MINUS, _POINT, _SPACE = 10, 13, 34, 45, 46, 32
+_MAX_DIGITS = 18
+_FULL = 1 << 62
+
+_U = np.uint64
+_ONES = _U(0x0101010101010101)
+_HIGHS = _U(0x8080808080808080)
+_QUOTES = _ONES * _U(_QUOTE)
+_BELOW_14 = _ONES * _U(14)  # LF, CR and little else
+_MIX = _U(0x9E3779B97F4A7C15)
+_WORD = ir.IntType(64)
+_BYTE = ir.IntType(8)
+
+Codegen = Callable[..., Any]
+
+
+def _memory(kind: Any, *, result: Any, value: bool = False) -> tuple[Any, Codegen]:
+    """The signature and the code of a load or store of `kind` at an address, aligned or not."""
+
+    def load(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        pointer = builder.inttoptr(args[0], kind.as_pointer())
+        loaded = builder.load(pointer, typ=kind)
+        loaded.align = 1
+        return loaded if kind is _WORD else builder.zext(loaded, _WORD)
+
+    def store(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        pointer = builder.inttoptr(args[0], kind.as_pointer())
+        builder.store(args[1] if kind is _WORD else builder.trunc(args[1], kind), pointer).align = 1
+        return context.get_dummy_value()
+
+    return (result(types.int64, types.int64), store) if value else (result(types.int64), load)
+
+
+@intrinsic
+def _load(typing: Any, address: Any) -> Any:
+    """Eight bytes, little-endian."""
+    return _memory(_WORD, result=types.uint64)
+
+
+@intrinsic
+def _get(typing: Any, address: Any) -> Any:
+    return _memory(_WORD, result=types.int64)
+
+
+@intrinsic
+def _put(typing: Any, address: Any, value: Any) -> Any:
+    return _memory(_WORD, result=types.void, value=True)
+
+
+@intrinsic
+def _byte(typing: Any, address: Any) -> Any:
+    return _memory(_BYTE, result=types.int64)
+
+
+@intrinsic
+def _put_byte(typing: Any, address: Any, value: Any) -> Any:
+    return _memory(_BYTE, result=types.void, value=True)
+
+
+@intrinsic
+def _first_hit(typing: Any, hits: Any) -> Any:
+    """The index of the lowest byte with a bit set; `hits` is not 0."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        zeros = builder.cttz(args[0], ir.Constant(ir.IntType(1), 1))
+        return builder.lshr(zeros, ir.Constant(_WORD, 3))
+
+    return types.int64(types.uint64), codegen
+
+
+@njit(nogil=True)
+def _field_end(i: int, end: int, delimiter: int) -> int:
+    """The first delimiter or line end in ``[i, end)``, or `end`."""
+    delimiters = _U(delimiter) * _ONES
+    while i + 8 <= end:
+        word = _load(i)
+        other = word ^ delimiters
+        hits = (((other - _ONES) & ~other) | ((word - _BELOW_14) & ~word)) & _HIGHS
+        if hits == _U(0):
+            i += 8
+            continue
+        i += _first_hit(hits)
+        c = _byte(i)
+        if c == delimiter or c == _LF or c == _CR:
+            return i
+        i += 1
+    while i < end:
+        c = _byte(i)
+        if c == delimiter or c == _LF or c == _CR:
+            break
+        i += 1
+    return i
+
+
+@njit(nogil=True)
+def _quote(i: int, end: int) -> int:
+    """The first quote in ``[i, end)``, or `end`."""
+    while i + 8 <= end:
+        other = _load(i) ^ _QUOTES
+        hits = (other - _ONES) & ~other & _HIGHS
+        if hits != _U(0):
+            return i + _first_hit(hits)
+        i += 8
+    while i < end and _byte(i) != _QUOTE:
+        i += 1
+    return i
+
+
+@njit(nogil=True)
+def _line_end(i: int, end: int) -> int:
+    """The first line end in ``[i, end)``, or `end`."""
+    while i < end and _byte(i) != _LF and _byte(i) != _CR:
+        i += 1
+    return i
+
+
+@njit(nogil=True)
+def _unescape(i: int, end: int, delimiter: int, out: int, room: int) -> tuple[int, int]:
+    """Copy a field, whose content begins at `i` behind its opening quote, to `out`: where it ended, in the data and in
+    the copy. What does not fit into ``[out, room)`` is left out."""
+    quoted = True
+    while i < end:
+        c = _byte(i)
+        if quoted:
+            if c == _QUOTE:
+                i += 1
+                if i == end:
+                    break
+                c = _byte(i)
+                if c != _QUOTE:
+                    quoted = False
+                    continue
+        elif c == delimiter or c == _LF or c == _CR:
+            break
+        if out < room:
+            _put_byte(out, c)
+            out += 1
+        i += 1
+    return i, out
+
+
+@njit(nogil=True)
+def _compose(i: int, end: int, out: int, room: int) -> int:
+    """Append a field to a name made of several, as `reports.engine.judge.join` does: the name's end, or `room`."""
+    while i < end and out + 2 <= room:
+        c = _byte(i)
+        _put_byte(out, c)
+        out += 1
+        if c == 31:
+            _put_byte(out, 1)
+            out += 1
+        i += 1
+    return out if i == end else room
+
+
+@njit(nogil=True)
+def _copy(i: int, end: int, out: int) -> None:
+    while i < end:
+        _put_byte(out, _byte(i))
+        i += 1
+        out += 1
+
+
+@njit(nogil=True)
+def _is_space(c: int) -> bool:
+    return c == _SPACE or (c >= 9 and c <= 13)
+
+
+@njit(nogil=True)
+def _trim_start(i: int, end: int) -> int:
+    while i < end and _is_space(_byte(i)):
+        i += 1
+    return i
+
+
+@njit(nogil=True)
+def _trim_end(i: int, end: int) -> int:
+    while i < end and _is_space(_byte(end - 1)):
+        end -= 1
+    return end
+
+
+@njit(nogil=True)
+def _month(i: int, end: int) -> int:
+    """Months since the year 0 of a day that exists, ``YYYY-MM-DD``; -1 for anything else."""
+    if end - i != 10:
+        i = _trim_start(i, end)
+        end = _trim_end(i, end)
+        if end - i != 10:
+            return -1
+    head = _load(i)
+    tail = _load(i + 2)  # YY-MM-DD
+    if tail & _U(0x0000FF0000FF0000) != _U(0x00002D00002D0000):
+        return -1
+    digits = (head & _U(0xFFFFFFFF)) | (((tail >> _U(24)) & _U(0xFFFF)) << _U(32)) | ((tail >> _U(48)) << _U(48))
+    upper = _U(0xF0F0F0F0F0F0F0F0)
+    if (digits & upper) | (((digits + _U(0x0606060606060606)) & upper) >> _U(4)) != _U(0x3333333333333333):
+        return -1
+    digits = ((digits & _U(0x0F0F0F0F0F0F0F0F)) * _U(2561)) >> _U(8)
+    digits = ((digits & _U(0x00FF00FF00FF00FF)) * _U(6553601)) >> _U(16)
+    number: Any = np.int64(((digits & _U(0x0000FFFF0000FFFF)) * _U(42949672960001)) >> _U(32))
+    day = number % 100
+    month = number // 100 % 100
+    year = number // 10000
+    if month < 1 or month > 12 or day < 1 or year < 1:
+        return -1
+    if day > 28:
+        if month == 2:
+            if day > 29 or year % 4 != 0 or (year % 100 == 0 and year % 400 != 0):
+                return -1
+        elif day > 30 and (day > 31 or month == 4 or month == 6 or month == 9 or month == 11):
+            return -1
+    return year * 12 + month - 1
+
+
+@njit(nogil=True)
+def _whole(i: int, end: int) -> tuple[int, int]:
+    """A whole number, and its fault."""
+    i = _trim_start(i, end)
+    end = _trim_end(i, end)
+    digits = end - i
+    value = 0
+    while i < end:
+        digit = _byte(i) - 48
+        if digit < 0 or digit > 9:
+            return value, SALES
+        value = value * 10 + digit
+        i += 1
+    if digits == 0:
+        return value, SALES
+    return value, UNDECIDED if digits > _MAX_DIGITS else 0
+
+
+@njit(nogil=True)
+def _amount(i: int, end: int) -> tuple[int, int, int]:
+    """A decimal in units of ``10**-AMOUNT_SCALE``, its fault, and how many digits are behind its point."""
+    i = _trim_start(i, end)
+    end = _trim_end(i, end)
+    negative = i < end and _byte(i) == _MINUS
+    if negative:
+        i += 1
+    value = 0
+    digits = 0
+    point = -1
+    while i < end:
+        c = _byte(i)
+        if c == _POINT and point < 0:
+            point = digits
+        else:
+            if c < 48 or c > 57:
+                return value, SALES, 0
+            value = value * 10 + (c - 48)
+            digits += 1
+        i += 1
+    places = digits - point if point >= 0 else 0
+    if digits == 0 or (point >= 0 and places == 0):
+        return value, SALES, 0
+    if places > AMOUNT_SCALE or digits - places + AMOUNT_SCALE > _MAX_DIGITS:
+        return value, UNDECIDED, 0
+    for _ in range(AMOUNT_SCALE - places):
+        value *= 10
+    return -value if negative else value, 0, places
+
+
+@njit(nogil=True)
+def _word(i: int, end: int, readable: int) -> Any:
+    """The up to eight bytes of ``[i, end)``, the rest of the word zero; memory may be read up to `readable`."""
+    if end - i >= 8:
+        return _load(i)
+    if i + 8 <= readable:
+        return _load(i) & ((_U(1) << _U(8 * (end - i))) - _U(1))
+    word = _U(0)
+    shift = _U(0)
+    while i < end:
+        word |= _U(_byte(i)) << shift
+        shift += _U(8)
+        i += 1
+    return word
+
+
+@njit(nogil=True)
+def _entry(state: int, i: int, end: int, readable: int) -> int:
+    """The table's entry for the name ``[i, end)``, new if there was none; 0 when there is no room for it."""
+    length = end - i
+    first = _word(i, end, readable)
+    second = _word(i + 8, end, readable) if length > 8 else _U(0)
+    digest = (first ^ _U(length)) * _MIX
+    digest ^= digest >> _U(32)
+    digest = (digest ^ second) * _MIX
+    digest ^= digest >> _U(29)
+    k = i + 16
+    while k < end:
+        digest = (digest ^ _word(k, end, readable)) * _MIX
+        digest ^= digest >> _U(29)
+        k += 8
+    digest ^= digest >> _U(32)
+    slots = _get(state + SLOTS)
+    mask = _get(state + SLOT_MASK)
+    entries = _get(state + ENTRIES)
+    arena = _get(state + ARENA)
+    arena_end = arena + _get(state + ARENA_ROOM)
+    slot = np.int64(digest) & mask
+    while True:
+        number = _get(slots + 8 * slot)
+        if number == 0:
+            break
+        entry = entries + (number - 1) * (8 * ENTRY_WORDS)
+        if (
+            _load(entry + HASH) == digest
+            and _get(entry + LENGTH) == length
+            and _load(entry + FIRST) == first
+            and _load(entry + SECOND) == second
+        ):
+            if length <= 16:
+                return entry
+            known = arena + _get(entry + OFFSET) + 16
+            k = i + 16
+            while k < end and _word(known, known + (end - k), arena_end) == _word(k, end, readable):
+                k += 8
+                known += 8
+            if k >= end:
+                return entry
+        slot = (slot + 1) & mask
+    number = _get(state + ENTRIES_USED)
+    offset = _get(state + ARENA_USED)
+    if number == _get(state + ENTRIES_ROOM) or arena + offset + length > arena_end:
+        _put(state + NEEDED, length)
+        return 0
+    _copy(i, end, arena + offset)
+    _put(slots + 8 * slot, number + 1)
+    entry = entries + number * (8 * ENTRY_WORDS)
+    _put(entry + HASH, np.int64(digest))
+    _put(entry + OFFSET, offset)
+    _put(entry + LENGTH, length)
+    _put(entry + FIRST, np.int64(first))
+    _put(entry + SECOND, np.int64(second))
+    for word in range(3):
+        _put(entry + SUMS + 8 * word, 0)
+    _put(state + ENTRIES_USED, number + 1)
+    _put(state + ARENA_USED, offset + length)
+    return entry
+
+
+@njit(nogil=True)
+def _add(sums: int, value: int) -> None:
+    """Add a row's value to three words: the sum's low and high part, the number of rows."""
+    low = _get(sums) + value
+    if low >= _FULL or low <= -_FULL:
+        _put(sums + 8, _get(sums + 8) + (low >> LOW_BITS))
+        low &= LOW_MASK
+    _put(sums, low)
+    _put(sums + 16, _get(sums + 16) + 1)
+
+
+@njit(nogil=True)
+def _return(state: int, at: int, rows: int, status: int) -> int:
+    _put(state + START, at - _get(state + DATA))
+    _put(state + ROWS, rows)
+    return status
+
+
+@njit("int64(int64)", nogil=True, cache=True)
+def fold_block(state: int) -> int:
+    """Fold the records that begin between START and STOP; how it ended. With room made it may be called again."""
+    data = _get(state + DATA)
+    i = data + _get(state + START)
+    stop = data + _get(state + STOP)
+    end = data + _get(state + END)
+    final = _get(state + FINAL) != 0
+    delimiter = _get(state + DELIMITER)
+    longest = _get(state + LONGEST)
+    amounts = _get(state + AMOUNTS) != 0
+    roles = _get(state + ROLES)
+    width = _get(state + WIDTH)
+    composed = _get(state + NAMES) > 1
+    months = _get(state + MONTHS)
+    name_scratch = _get(state + SCRATCH)
+    name_room = name_scratch + _get(state + SCRATCH_ROOM)
+    field_scratch = name_room
+    field_room = field_scratch + _get(state + SCRATCH_ROOM)
+    bad = _get(state + BAD)
+    bad_room = _get(state + BAD_ROOM)
+    rows = _get(state + ROWS)
+    while i < stop:
+        c = _byte(i)
+        if c == _LF or c == _CR:
+            i += 1
+            continue
+        start = i
+        limit = min(end, start + longest + 1)
+        column = 0
+        fault = 0
+        copied_name = composed
+        name_start = 0
+        name_end = name_scratch
+        month = -1
+        value = 0
+        places = 0
+        while True:
+            role = _byte(roles + column) if column < width else 0
+            copied = False
+            s = i
+            if i < limit and _byte(i) == _QUOTE:
+                s += 1
+                e = _quote(s, limit)
+                i = e + 1
+                if i < limit:
+                    c = _byte(i)
+                    if c != delimiter and c != _LF and c != _CR:
+                        i, e = _unescape(s, limit, delimiter, field_scratch, field_room)
+                        s = field_scratch
+                        copied = True
+                        if e == field_room and role != 0:
+                            fault |= UNDECIDED
+                else:
+                    i = limit
+            else:
+                i = _field_end(i, limit, delimiter)
+                e = i
+            if role & IS_DATE:
+                month = _month(s, e)
+                if month < 0:
+                    fault |= DATE
+            if role & IS_SALES:
+                if amounts:
+                    value, verdict, places = _amount(s, e)
+                else:
+                    value, verdict = _whole(s, e)
+                fault |= verdict
+            if role & IS_DEPARTMENT:
+                s = _trim_start(s, e)
+                e = _trim_end(s, e)
+                if s == e:
+                    fault |= DEPARTMENT
+                if composed:
+                    if name_start != 0 and name_end + 2 <= name_room:
+                        _put_byte(name_end, 31)
+                        _put_byte(name_end + 1, 0)
+                        name_end += 2
+                    name_start = name_scratch
+                    name_end = _compose(s, e, name_end, name_room)
+                    if name_end + 2 > name_room:
+                        fault |= UNDECIDED
+                elif copied:
+                    # The next field to be unescaped would overwrite it.
+                    copied_name = True
+                    name_start = name_scratch
+                    name_end = name_scratch + (e - s)
+                    _copy(s, e, name_scratch)
+                else:
+                    name_start = s
+                    name_end = e
+            column += 1
+            if i < limit and _byte(i) == delimiter:
+                i += 1
+                continue
+            break
+        if i == limit and i - start > longest:
+            fault = TOO_LONG
+            i = _line_end(start + longest, end)
+        elif i == limit and not final:
+            return _return(state, start, rows, DONE)
+        elif column != width:
+            fault = FIELDS
+        elif fault & UNDECIDED:
+            fault = UNDECIDED
+        if fault != 0:
+            number = _get(state + BAD_USED)
+            if number == bad_room:
+                return _return(state, start, rows, BAD_FULL)
+            row = bad + number * (8 * BAD_WORDS)
+            _put(row, start - data)
+            _put(row + 8, min(i, start + longest) - data)
+            _put(row + 16, rows)
+            _put(row + 24, fault)
+            _put(state + BAD_USED, number + 1)
+            if fault == TOO_LONG and i == end and not final:
+                return _return(state, end, rows + 1, SKIPPING)
+        else:
+            entry = _entry(state, name_start, name_end, field_room if copied_name else end)
+            if entry == 0:
+                return _return(state, start, rows, TABLE_FULL)
+            _add(entry + SUMS, value)
+            if month >= 0:
+                _add(months + month * (8 * MONTH_WORDS), value)
+            if places > _get(state + PLACES):
+                _put(state + PLACES, places)
+        rows += 1
+        if i < end:
+            i += 1
+    return _return(state, i, rows, DONE)
+
+
+@njit("void(int64)", nogil=True, cache=True)
+def rehash(state: int) -> None:
+    """Fill the slots, which are all empty, with the entries there are."""
+    slots = _get(state + SLOTS)
+    mask = _get(state + SLOT_MASK)
+    entries = _get(state + ENTRIES)
+    for number in range(_get(state + ENTRIES_USED)):
+        slot = _get(entries + number * (8 * ENTRY_WORDS) + HASH) & mask
+        while _get(slots + 8 * slot) != 0:
+            slot = (slot + 1) & mask
+        _put(slots + 8 * slot, number + 1)
+
+
+@njit("int64(int64,int64)", nogil=True, cache=True)
+def count_quotes(i: int, end: int) -> int:
+    """How many quotes there are in ``[i, end)``."""
+    count = 0
+    for k in range(i, end):
+        count += _byte(k) == _QUOTE
+    return count
+
+
+@njit("int64(int64,int64,boolean)", nogil=True, cache=True)
+def line_start(i: int, end: int, quoted: bool) -> int:
+    """Behind the first line end in ``[i, end)`` outside quotes, or `end`; `quoted` tells whether `i` is inside some."""
+    while i < end:
+        c = _byte(i)
+        if c == _QUOTE:
+            quoted = not quoted
+        elif not quoted and (c == _LF or c == _CR):
+            return i + 1
+        i += 1
+    return end

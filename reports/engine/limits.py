@@ -1,0 +1,28 @@
+"""Bounds that keep any file's cost in hand. Each can be set; the defaults suit a server."""
+
+from dataclasses import dataclass
+
+MIB = 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Limits:
+    """`record_bytes`: a record longer than this, without its line end, is one bad row. It ends with the line that its
+    last byte allowed stands in. Unbounded, one quote that is never closed would swallow the rest of the file.
+
+    `departments` and `name_bytes`: more different departments, or more bytes of names, than this are a sign of the
+    wrong column, and totals are what is held in memory.
+
+    `unpack_ratio`: a gzip file may unpack to so many times its size. Real tables come to 5 or 20.
+
+    `rejected_rows`: so many rows are listed with their reasons; all are counted.
+    """
+
+    record_bytes: int = 4 * MIB
+    departments: int = 1_000_000
+    name_bytes: int = 128 * MIB
+    unpack_ratio: int = 200
+    rejected_rows: int = 1_000_000
+
+
+DEFAULT = Limits()

@@ -1,0 +1,58 @@
+"""The report of rejected rows: each with its number, its own fields, and what is wrong with it.
+
+Lines are made window by window in the file's own encoding, since that is known only at the file's end.
+"""
+
+from collections.abc import Iterable
+
+from reports.engine import faults, records
+from reports.engine.blocks import BadRow
+from reports.engine.layout import Layout
+from reports.engine.text import Data
+
+# Of a row that is too long, its beginning is enough to find it.
+_SHOWN_OF_TOO_LONG = 200
+
+
+def header(layout: Layout) -> str:
+    """The report's first line."""
+    return records.line(["rowNumber", *layout.names, "error"])
+
+
+def note(layout: Layout, text: str) -> str:
+    """A line that says something about the report itself, where the errors stand."""
+    return records.line(["", *([""] * layout.width), text])
+
+
+def lines(data: Data, bad: Iterable[BadRow], layout: Layout, *, first: int) -> bytes:
+    """A line for each bad row of `data`; `first` is the number of rows before it in the file, whose rows count from 1.
+
+    Fields beyond the header's come behind the error, so that the columns stay in line.
+    """
+    width, delimiter = layout.width, layout.delimiter.encode()
+    plain = delimiter == b","
+    words: dict[int, bytes] = {}
+    out: list[bytes] = []
+    for row in bad:
+        if row.faults not in words:
+            words[row.faults] = faults.words(row.faults, amounts=layout.amounts).encode()
+        number, told = first + row.row + 1, words[row.faults]
+        raw = bytes(data[row.start : row.end])
+        if row.faults == faults.TOO_LONG:
+            fields = [raw[:_SHOWN_OF_TOO_LONG].decode("latin-1")]
+        elif row.faults != faults.FIELDS and plain and b'"' not in raw:
+            # The fields as they stand in the file.
+            out.append(b"%d,%b,%b\n" % (number, raw.rstrip(b"\r\n"), told))
+            continue
+        else:
+            fields = _read(raw, layout)
+        fields += [""] * (width - len(fields))
+        record = [number, *fields[:width], told.decode("latin-1"), *fields[width:]]
+        out.append(records.line(record).encode("latin-1"))
+    return b"".join(out)
+
+
+def _read(raw: bytes, layout: Layout) -> list[str]:
+    record = next(records.read(raw, layout.delimiter, final=True))
+    assert record.fields is not None
+    return record.fields
