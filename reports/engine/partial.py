@@ -89,7 +89,7 @@ class Partial:
 
     def departments(self, *, columns: int = 1) -> Iterator[Total]:
         """Every department with its total, sorted by name; `columns` is the number of columns grouped by."""
-        if columns == 1 and (ordered := self.totals.ordered()) is not None:
+        if columns == 1 and self.utf8 and (ordered := self.totals.ordered()) is not None:
             yield from (Total((name,), sales, rows) for name, sales, rows in ordered)
             return
         named: Sums[tuple[str, ...]] = Sums()

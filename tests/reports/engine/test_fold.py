@@ -103,6 +103,7 @@ DIRTY = {
     "utf-16 le": b"\xff\xfe" + (HEADER + "Käse,2024-01-01,1\nÄ,2024-01-01,2\n").encode("utf-16-le"),
     "utf-16 be": b"\xfe\xff" + (HEADER + "Käse,2024-01-01,1\nÄ,2024-01-01,2\n").encode("utf-16-be"),
     "windows-1252": H + "Käse – €,2024-01-01,1\n".encode("windows-1252"),
+    "utf-8 names in a file that is not": H + "€,2024-01-01,1\n".encode() * 9 + b"\x80,2024-01-01,1\n",
     "utf-8": H + "Käse – €,2024-01-01,1\n".encode(),
     "crlf": H.replace(b"\n", b"\r\n") + b"A,2024-01-01,1\r\nB,2024-01-01,2\r\n",
     "lone cr": H.replace(b"\n", b"\r") + b"A,2024-01-01,1\rB,2024-01-01,2\r",
