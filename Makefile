@@ -17,7 +17,7 @@ NPM  := PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/npm
 NPM_DEPENDENCY := $(VENV)/.node
 endif
 
-.PHONY: run test check pytest lock clean
+.PHONY: run test check pytest bench lock clean
 
 run: $(VENV)/.run node_modules/.installed
 	@exec $(BIN)/python manage.py serve
@@ -36,6 +36,11 @@ pytest: $(VENV)/.dev node_modules/.installed
 	$(PYTEST) --services --ignore=tests/reports/engine tests/accounts tests/uploads tests/reports
 	$(PYTEST) tests/faults
 	$(PYTEST) tests/e2e
+
+# The engine beside others, and the whole service. Files and figures go to $(DATA_DIR)/bench.
+bench: $(VENV)/.bench node_modules/.installed
+	$(BIN)/python -m tests.bench.run
+	$(BIN)/python -m tests.bench.service
 
 # The lock files hold every package's exact version; pyproject.toml and package.json hold the ranges we chose.
 lock:

@@ -11,6 +11,7 @@ Django here, and no settings: usable from a plain script.
 """
 
 from reports.engine.aggregator import Aggregator
+from reports.engine.blocks import Means
 from reports.engine.errors import EngineError
 from reports.engine.fold import START, Before, Window, fold
 from reports.engine.layout import HEAD_BYTES, Layout, detect_layout
@@ -25,6 +26,7 @@ __all__ = [
     "EngineError",
     "Layout",
     "Limits",
+    "Means",
     "Month",
     "Partial",
     "Total",

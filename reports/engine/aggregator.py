@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
+from reports.engine.blocks import Carry, Means
 from reports.engine.columns import Named
 from reports.engine.fold import START, Before, fold
 from reports.engine.layout import Layout, detect_layout
@@ -39,8 +40,7 @@ class Aggregator:
         self._amounts = amounts
         self._rejected = rejected
         self._window_bytes = window_bytes
-        self._limits = limits
-        self._threads = threads
+        self._means = Means(limits, threads, Carry())
         self._kept = bytearray()
         self._wanted = window_bytes
         self._before: Before = START
@@ -82,8 +82,9 @@ class Aggregator:
         while self._kept or self.layout is None:
             size = min(self._wanted, len(self._kept))
             del self._kept[: self._fold(bytes(self._kept[:size]), final=size == len(self._kept))]
-        self._result.totals.check(self._limits)
-        return self._result
+        result = self._settled()
+        result.totals.check(self._means.limits)
+        return result
 
     def state(self) -> bytes:
         """What has been folded, up to `position`. What was fed beyond that is to be fed again."""
@@ -92,7 +93,13 @@ class Aggregator:
             "layout": self.layout and self.layout.to_json(),
             "before": asdict(self._before),
         }
-        return json.dumps(head).encode() + b"\n" + self._result.encode()
+        return json.dumps(head).encode() + b"\n" + self._settled().encode()
+
+    def _settled(self) -> Partial:
+        """The result so far, with what was left in the kernel's tables."""
+        if self._means.carry:
+            self._means.carry.settle(self._result)
+        return self._result
 
     def _restore(self, state: bytes) -> None:
         line, _, encoded = state.partition(b"\n")
@@ -110,9 +117,7 @@ class Aggregator:
             if self.layout is not None:
                 self._result = Partial.of(self.layout)
         else:
-            window = fold(
-                data, self.layout, final=final, before=self._before, limits=self._limits, threads=self._threads
-            )
+            window = fold(data, self.layout, final=final, before=self._before, means=self._means)
             self._result.merge(window.partial)
             self._before = window.after(self._before)
             self._rejected(window.rejected)

@@ -1,10 +1,34 @@
-"""What every way of folding a block of records gives."""
+"""What every way of folding a block of records is given, and what it gives."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from reports.engine.limits import DEFAULT, Limits
 from reports.engine.partial import Partial
+
+
+class Carry:
+    """Totals that stay in the kernel's tables from window to window, which saves making the tables anew for each."""
+
+    def __init__(self) -> None:
+        self.tables: list[Any] = []
+
+    def settle(self, partial: Partial) -> None:
+        """Move all of them to `partial`."""
+        while self.tables:
+            self.tables.pop().take(partial)
+
+
+@dataclass(frozen=True)
+class Means:
+    """What folding may use: `threads` at once (0: one a core), within `limits`. With a `carry`, totals may go there
+    instead of into the partial.
+    """
+
+    limits: Limits = DEFAULT
+    threads: int = 0
+    carry: Carry | None = None
 
 
 class BadRow(NamedTuple):

@@ -15,7 +15,7 @@ from itertools import pairwise
 import numpy as np
 
 from reports.engine import kernel, records
-from reports.engine.blocks import BadRow, Block
+from reports.engine.blocks import BadRow, Block, Means
 from reports.engine.judge import Judge
 from reports.engine.layout import Layout
 from reports.engine.limits import Limits
@@ -34,19 +34,23 @@ _CUT_BYTES = 1024 * 1024
 _free: list[Table] = []
 
 
-def fold_window(
-    data: Data, start: int, layout: Layout, *, final: bool, limits: Limits, threads: int, room: int
-) -> Block:
+def fold_window(data: Data, start: int, layout: Layout, *, final: bool, means: Means, room: int) -> Block:
     """Fold the whole records of `data` from `start` on. All bad rows are counted, the first `room` returned."""
-    cuts = _cuts(data, start, threads)
-    blocks, tables = _fold(data, cuts, threads, layout, final=final, limits=limits)
+    threads = means.threads or os.cpu_count() or 1
+    quoted = data.find(b'"', start) >= 0
+    cuts = _cuts(data, start, threads, quoted=quoted)
+    # Speculation may fail, and there is no taking a block out of a table again.
+    carried = means.carry is not None and not (quoted and len(cuts) > 2)
+    tables = means.carry.tables if means.carry is not None and carried else []
+    blocks = _fold(data, cuts, threads, layout, tables, final=final, limits=means.limits)
     if any(block.end != cut for block, cut in zip(blocks, cuts[1:-1], strict=False)):
-        blocks, tables = _fold(data, [start, len(data)], 1, layout, final=final, limits=limits)
+        tables = []
+        blocks = _fold(data, [start, len(data)], 1, layout, tables, final=final, limits=means.limits)
     partial = Partial.of(layout)
-    for table in tables:
-        table.take(partial)
-        if not table.is_large:
-            _free.append(table)
+    if not carried:
+        for table in tables:
+            table.take(partial)
+        _free.extend(table for table in tables if not table.is_large)
     bad: list[BadRow] = []
     for block in blocks:
         decided = _decide(data, block.bad, layout, partial)
@@ -60,11 +64,17 @@ def fold_window(
 
 
 def _fold(
-    data: Data, cuts: Sequence[int], threads: int, layout: Layout, *, final: bool, limits: Limits
-) -> tuple[list[Folded], list[Table]]:
-    """Fold each block between two cuts, and tell which tables hold the totals."""
-    idle: list[Table] = []
-    tables: list[Table] = []
+    data: Data,
+    cuts: Sequence[int],
+    threads: int,
+    layout: Layout,
+    tables: list[Table],
+    *,
+    final: bool,
+    limits: Limits,
+) -> list[Folded]:
+    """Fold each block between two cuts into one of the tables, to which more are added as needed."""
+    idle = list(tables)
 
     def fold(block: tuple[int, int]) -> Folded:
         try:
@@ -78,26 +88,25 @@ def _fold(
 
     blocks = list(pairwise(cuts))
     if len(blocks) == 1:
-        return [fold(blocks[0])], tables
-    return list(_pool(os.getpid(), threads).map(fold, blocks)), tables
+        return [fold(blocks[0])]
+    return list(_pool(os.getpid(), threads).map(fold, blocks))
 
 
-def _cuts(data: Data, start: int, threads: int) -> list[int]:
+def _cuts(data: Data, start: int, threads: int, *, quoted: bool) -> list[int]:
     """Where to cut: `start`, ends of lines that are probably outside quotes, and the end."""
     size = len(data) - start
     count = min(threads * BLOCKS_A_THREAD, size // MIN_BLOCK_BYTES) if threads > 1 else 1
     wanted = [start + size * number // max(count, 1) for number in range(count)][1:]
     address = np.frombuffer(data, np.uint8).ctypes.data
-    quotes = data.find(b'"', start)
-    cuts, counted, quoted = [start], start, False
+    cuts, counted, inside = [start], start, False
     for place in wanted:
         if place <= cuts[-1]:
             continue
-        if quotes >= 0:
-            quoted ^= kernel.count_quotes(address + counted, address + place) % 2 == 1
+        if quoted:
+            inside ^= kernel.count_quotes(address + counted, address + place) % 2 == 1
             counted = place
         end = min(place + _CUT_BYTES, len(data))
-        cut = kernel.line_start(address + place, address + end, quoted) - address
+        cut = kernel.line_start(address + place, address + end, inside) - address
         if cut < end:
             cuts.append(cut)
     return [*cuts, len(data)]

@@ -10,10 +10,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 from reports.engine import acceleration, arrow, exact, records, rejects, text
-from reports.engine.blocks import Block
+from reports.engine.blocks import Block, Means
 from reports.engine.layout import Layout
-from reports.engine.limits import DEFAULT, Limits
 from reports.engine.partial import Partial
+from reports.engine.text import Data
 
 # Record by record is slow and holds the interpreter; so much at a time keeps checkpoints frequent and others waiting
 # little.
@@ -52,35 +52,28 @@ class Window:
 
 
 START = Before()
+MEANS = Means()
 
 
-def fold(
-    data: text.Data,
-    layout: Layout,
-    *,
-    final: bool,
-    before: Before = START,
-    limits: Limits = DEFAULT,
-    threads: int = 0,
-) -> Window:
+def fold(data: Data, layout: Layout, *, final: bool, before: Before = START, means: Means = MEANS) -> Window:
     """Fold the whole records at the beginning of `data`, which begins at a record's beginning, or where the window
     before left off within a record that is too long.
 
     `final` says that the file ends with `data`; then everything is consumed, sooner or later: call again with the rest
-    until nothing is left. `threads` (0: one a core) work at once.
+    until nothing is left.
     """
     if layout.encoding == text.UTF8:
-        window = _fold(data, layout, final, before, limits, threads)
+        window = _fold(data, layout, final, before, means)
         window.partial.utf8 = text.is_utf8(data, window.consumed)
         return window
     converted = text.to_utf8(data, layout.encoding, final=final)
-    window = _fold(converted, layout, final, before, limits, threads)
+    window = _fold(converted, layout, final, before, means)
     whole = final and window.consumed == len(converted)
     consumed = len(data) if whole else text.size_in(converted[: window.consumed], layout.encoding)
     return replace(window, consumed=consumed)
 
 
-def _fold(data: text.Data, layout: Layout, final: bool, before: Before, limits: Limits, threads: int) -> Window:
+def _fold(data: Data, layout: Layout, final: bool, before: Before, means: Means) -> Window:
     start, skipping = 0, before.skipping
     if skipping:
         start, ended = records.line_end(data, 0)
@@ -89,9 +82,8 @@ def _fold(data: text.Data, layout: Layout, final: bool, before: Before, limits: 
             return Window(consumed, Partial.of(layout), skipping=not final)
     merged, end = Partial.of(layout), start
     rejected: list[bytes] = []
-    allowed = room = max(limits.rejected_rows - before.bad_rows, 0)
-    threads = threads or os.cpu_count() or 1
-    for block in _blocks(data, start, layout, final=final, limits=limits, threads=threads, room=room):
+    allowed = room = max(means.limits.rejected_rows - before.bad_rows, 0)
+    for block in _blocks(data, start, layout, final=final, means=means, room=room):
         bad = block.bad[:room]
         room -= len(bad)
         rejected.append(rejects.lines(data, bad, layout, first=before.rows + merged.rows))
@@ -100,17 +92,16 @@ def _fold(data: text.Data, layout: Layout, final: bool, before: Before, limits: 
     if skipping:
         # What is left of the line may begin in the middle of a character, which the next window must see whole.
         end = text.whole_characters(data)
-    merged.totals.check(limits)
+    merged.totals.check(means.limits)
     return Window(end, merged, b"".join(rejected), allowed - room, skipping)
 
 
-def _blocks(
-    data: text.Data, start: int, layout: Layout, *, final: bool, limits: Limits, threads: int, room: int
-) -> Iterator[Block]:
+def _blocks(data: Data, start: int, layout: Layout, *, final: bool, means: Means, room: int) -> Iterator[Block]:
     """What comes of `data` from `start` on, in order."""
     if compiled := acceleration.compiled():
-        yield compiled.fold_window(data, start, layout, final=final, limits=limits, threads=threads, room=room)
+        yield compiled.fold_window(data, start, layout, final=final, means=means, room=room)
         return
+    limits = means.limits
     end = len(data) if final else max(data.rfind(b"\n"), data.rfind(b"\r")) + 1
     if b'"' in data or end <= start:
         yield exact.fold_block(data, start, start + EXACT_BYTES, layout, final=final, limits=limits)
@@ -119,5 +110,5 @@ def _blocks(
     def fold_piece(piece: tuple[int, int]) -> Block:
         return arrow.fold_block(data, *piece, layout, limits=limits)
 
-    with ThreadPoolExecutor(threads) as pool:
+    with ThreadPoolExecutor(means.threads or os.cpu_count()) as pool:
         yield from pool.map(fold_piece, arrow.pieces(data, start, end, limits))

@@ -40,6 +40,7 @@ class Table:
         self._state = np.zeros(kernel.STATE_WORDS, np.int64)
         self._months = np.zeros((kernel.MONTHS_ROOM, kernel.MONTH_WORDS), np.int64)
         self._scratch = np.zeros(2 * _SCRATCH_ROOM, np.uint8)
+        self._queue = np.zeros(kernel.QUEUE_ROOM * kernel.QUEUE_WORDS, np.int64)
         self._bad = np.zeros((_BAD_ROOM, kernel.BAD_WORDS), np.int64)
         self._entries = np.zeros((_FIRST_ENTRIES, kernel.ENTRY_WORDS), np.int64)
         self._arena = np.zeros(_FIRST_ARENA, np.uint8)
@@ -114,6 +115,7 @@ class Table:
         self._set(kernel.MONTHS, self._months.ctypes.data)
         self._set(kernel.SCRATCH, self._scratch.ctypes.data)
         self._set(kernel.SCRATCH_ROOM, _SCRATCH_ROOM)
+        self._set(kernel.QUEUE, self._queue.ctypes.data)
         self._set(kernel.BAD, self._bad.ctypes.data)
         self._set(kernel.BAD_ROOM, len(self._bad))
 

@@ -9,7 +9,7 @@ from typing import Any
 from django.conf import settings
 
 from reports import results
-from reports.engine import Before, Layout, Partial, detect_layout, fold
+from reports.engine import Before, Layout, Means, Partial, detect_layout, fold
 from reports.engine.numbers import Number, text
 from reports.engine.rejects import header, note
 from reports.engine.result import csv_lines
@@ -47,8 +47,7 @@ class SalesPipeline:
             layout,
             final=final,
             before=Before(rows_before, bad_rows_before, skipping),
-            limits=limits(),
-            threads=settings.FOLD_THREADS,
+            means=Means(limits(), settings.FOLD_THREADS),
         )
         return FoldedWindow(
             consumed=start + window.consumed,

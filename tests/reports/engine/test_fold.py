@@ -17,7 +17,7 @@ from tests.files import HEADER, sales_csv
 from tests.reports.engine import reference
 
 assert acceleration.load(), "the development environment has numba"
-from reports.engine import compiled  # noqa: E402  # it can be imported only where that is so
+from reports.engine import compiled, table  # noqa: E402  # they can be imported only where that is so
 
 KERNEL = acceleration.compiled()
 WAYS = ("compiled", "arrow")
@@ -25,12 +25,17 @@ WAYS = ("compiled", "arrow")
 
 @contextmanager
 def folding(way: str, *, block_bytes: int | None = None) -> Iterator[None]:
-    """Fold in this way, and cut windows into blocks of so few bytes."""
+    """Fold in this way; with `block_bytes`, cut windows into such small blocks and let all room be too small at first."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(acceleration, "_loaded", KERNEL if way == "compiled" else None)
         if block_bytes:
             patch.setattr(compiled, "MIN_BLOCK_BYTES", block_bytes)
             patch.setattr(arrow, "PIECE_BYTES", block_bytes)
+            patch.setattr(compiled, "_free", [])
+            patch.setattr(table, "_FIRST_ENTRIES", 1)
+            patch.setattr(table, "_FIRST_ARENA", 1)
+            patch.setattr(table, "_BAD_ROOM", 1)
+            patch.setattr(table, "_SCRATCH_ROOM", 8)
         yield
 
 
@@ -155,11 +160,11 @@ DIRTY = {
 }
 
 
-@pytest.mark.parametrize("window", [64, 1000, 1 << 20])
+@pytest.mark.parametrize(("window", "block"), [(64, None), (1000, 50), (1 << 20, 300), (1 << 20, None)])
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("name", DIRTY)
-def test_it_agrees_with_the_reference(name: str, way: str, window: int) -> None:
-    Run(way=way, window=window).check(DIRTY[name])
+def test_it_agrees_with_the_reference(name: str, way: str, window: int, block: int | None) -> None:
+    Run(way=way, window=window, block=block).check(DIRTY[name])
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -188,7 +193,7 @@ END = st.sampled_from(["\n", "\r\n", "\r"])
 @st.composite
 def hostile_files(draw: st.DrawFn) -> bytes:
     head = draw(st.sampled_from([HEADER, HEADER, "", "Dept,Sales\n", "\n" + HEADER]))
-    body = "".join(row + draw(END) for row in draw(st.lists(ROW, max_size=12)))
+    body = "".join(row + draw(END) for row in draw(st.lists(ROW, max_size=12))) * draw(st.sampled_from([1, 1, 8]))
     encoding = draw(st.sampled_from(["utf-8", "utf-8", "windows-1252", "utf-8-sig", "utf-16"]))
     data = (head + body).encode(encoding, "replace")
     data += draw(st.binary(max_size=4)) if draw(st.booleans()) else b""
