@@ -3,6 +3,7 @@
 import csv
 import random
 from collections import Counter
+from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 
@@ -62,3 +63,13 @@ def totals_by_csv(path: Path) -> tuple[dict[str, int], int, int]:
             else:
                 bad_rows += 1
     return dict(sorted(totals.items())), rows, bad_rows
+
+
+def rejected_by_csv(path: Path) -> Iterator[list[str]]:
+    """The report of rejected rows of a file of `write_sales`, by Python's `csv`."""
+    with path.open(newline="", encoding="utf-8") as file:
+        for number, row in enumerate(csv.reader(file)):
+            if number == 0:
+                yield ["rowNumber", *row, "error"]
+            elif not row[2].isdecimal():
+                yield [str(number), *row, "the sales are not a whole number from 0"]

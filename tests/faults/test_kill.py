@@ -1,5 +1,6 @@
 """Workers that are killed: somebody else goes on, and not a row is lost or counted twice."""
 
+import csv
 import os
 import signal
 from collections.abc import Iterator
@@ -7,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.files import totals_by_csv, write_sales
+from tests.files import rejected_by_csv, totals_by_csv, write_sales
 from tests.services import Postgres, Process, Redis, wait_until
-from tests.services.site import Site, services_site
+from tests.services.site import Site, log_in, services_site
 from tests.services.tus import upload
 
 # The size of the file; `FAULT_MEGABYTES=500 pytest tests/faults` for the large one.
@@ -39,6 +40,14 @@ def is_exact(site: Site, path: Path) -> bool:
     )
 
 
+def report_is_exact(site: Site, path: Path) -> bool:
+    """The rejected rows, as they are downloaded."""
+    address = site.web()
+    job = site.query("SELECT id FROM reports_job")
+    report = log_in(address).get(f"{address}/jobs/{job}/rejected.csv", timeout=60)
+    return list(csv.reader(report.text.splitlines())) == list(rejected_by_csv(path))
+
+
 def test_a_job_whose_workers_are_killed_again_and_again_is_finished_by_another(site: Site, tmp_path: Path) -> None:
     path = write_sales(tmp_path / "sales.csv", SIZE)
     token = site.prepare()
@@ -57,6 +66,7 @@ def test_a_job_whose_workers_are_killed_again_and_again_is_finished_by_another(s
     site.worker("--concurrency=1")
     wait_until(lambda: site.query("SELECT status FROM reports_job") == "completed", what="the result", timeout=100)
     assert is_exact(site, path)
+    assert report_is_exact(site, path)
 
 
 def test_a_worker_that_is_asked_to_stop_lets_go_of_its_job_at_once(site: Site, tmp_path: Path) -> None:
@@ -71,6 +81,7 @@ def test_a_worker_that_is_asked_to_stop_lets_go_of_its_job_at_once(site: Site, t
     site.worker("--concurrency=1")
     wait_until(lambda: site.query("SELECT status FROM reports_job") == "completed", what="the result", timeout=100)
     assert is_exact(site, path)
+    assert report_is_exact(site, path)
 
 
 @pytest.mark.parametrize("fault", [signal.SIGTERM, signal.SIGSTOP], ids=["down", "hanging"])

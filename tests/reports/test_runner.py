@@ -115,6 +115,42 @@ def test_a_worker_that_died_is_succeeded_from_the_last_checkpoint(make_upload: M
     check_against_reference(Job.objects.get(), data)
 
 
+@pytest.mark.parametrize("packed", [False, True], ids=["plain", "packed"])
+def test_killed_before_and_after_every_checkpoint_it_still_gets_all_exactly_once(
+    make_upload: MakeUpload, monkeypatch: pytest.MonkeyPatch, files: Path, packed: bool
+) -> None:
+    class Killed(BaseException):
+        """As SIGKILL, nothing in the worker may clean up after it."""
+
+    data = sales_csv(1000, bad_every=3) + b'"a\nb",2024-01-01,x\n' * 200
+    make_upload(gzip.compress(data) if packed else data)
+    commit_window = lifecycle.commit_window
+    before: set[int] = set()
+    after: set[int] = set()
+
+    def killing(claim: lifecycle.Claim, window: lifecycle.Window) -> None:
+        if window.start not in before:
+            before.add(window.start)
+            raise Killed
+        commit_window(claim, window)
+        after.add(window.start)
+        raise Killed
+
+    with monkeypatch.context() as patched:
+        patched.setattr(lifecycle, "commit_window", killing)
+        while Job.objects.get().position < len(data):
+            with pytest.raises(Killed):
+                runner.run_all()
+            Job.objects.update(lease_until=None, attempt=0)
+    assert before == after
+    assert len(after) > len(data) // 2000
+    runner.run_all()
+    job = Job.objects.get()
+    check_against_reference(job, data)
+    stored = {str(path.relative_to(files)) for path in files.glob("jobs/*/*")}
+    assert stored == {job.result_name, *job.rejected.values_list("storage_name", flat=True)}
+
+
 def test_checkpoints_stay_few_and_are_gone_at_the_end(make_upload: MakeUpload, settings: Any) -> None:
     settings.WINDOW_BYTES = 200
     data = sales_csv(1000)

@@ -25,7 +25,7 @@ WAYS = ("compiled", "arrow")
 
 @contextmanager
 def folding(way: str, *, block_bytes: int | None = None) -> Iterator[None]:
-    """Fold in this way; with `block_bytes`, cut windows into such small blocks and let all room be too small at first."""
+    """Fold in this way; with `block_bytes`, cut windows into such small blocks and let all room be too small."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(acceleration, "_loaded", KERNEL if way == "compiled" else None)
         if block_bytes:
