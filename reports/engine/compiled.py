@@ -77,10 +77,11 @@ def _fold(
     idle = list(tables)
 
     def fold(block: tuple[int, int]) -> Folded:
+        # Threads take from these lists at the same time; looking first and taking then would be a race.
         try:
             table = idle.pop()
         except IndexError:
-            table = _free.pop() if _free else Table()
+            table = _take_free()
             tables.append(table)
         folded = table.fold(data, *block, layout, final=final, limits=limits)
         idle.append(table)
@@ -90,6 +91,13 @@ def _fold(
     if len(blocks) == 1:
         return [fold(blocks[0])]
     return list(_pool(os.getpid(), threads).map(fold, blocks))
+
+
+def _take_free() -> Table:
+    try:
+        return _free.pop()
+    except IndexError:
+        return Table()
 
 
 def _cuts(data: Data, start: int, threads: int, *, quoted: bool) -> list[int]:

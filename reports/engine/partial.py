@@ -12,7 +12,6 @@ import pyarrow as pa
 from reports.engine import faults, text
 from reports.engine.judge import Row, split
 from reports.engine.layout import Layout
-from reports.engine.limits import DEFAULT, Limits
 from reports.engine.numbers import AMOUNT_SCALE, Number
 from reports.engine.sums import Sums
 from reports.engine.totals import SCHEMA, Totals
@@ -76,7 +75,7 @@ class Partial:
         if isinstance(row.sales, Decimal):
             self.places = max(self.places, -int(row.sales.as_tuple().exponent))
 
-    def merge(self, other: "Partial", limits: Limits = DEFAULT) -> None:
+    def merge(self, other: "Partial") -> None:
         """Add `other` to this one. Order does not matter: the sums are exact."""
         if self.totals.scale != other.totals.scale:
             raise ValueError("partials of different options do not merge")

@@ -18,7 +18,7 @@ MEGABYTES = int(os.environ.get("BENCH_MEGABYTES", "1000"))
 ROUNDS = int(os.environ.get("BENCH_ROUNDS", "2"))
 CORES = os.cpu_count() or 1
 # Slow enough to be measured on a tenth of the file.
-SLOW = {"csv.reader"}
+SLOW = {"csv.reader", "salesagg without numba"}
 
 Measured = dict[str, Any]
 

@@ -2,6 +2,7 @@
 
 import re
 
+from reports.engine.faults import CODES
 from tests.services.processes import ROOT
 
 
@@ -27,6 +28,10 @@ def test_every_way_a_file_can_fail_is_documented() -> None:
     failures = set(re.findall(r'(?:EngineError\(\s*|error_code=|"error_code": |code=)"(\w+)"', code))
     assert len(failures) >= 7
     assert {name for name in failures if f"`{name}`" not in text("docs/files.md")} == set()
+
+
+def test_every_reason_for_which_a_row_is_rejected_is_documented() -> None:
+    assert {code for code in CODES.values() if f"`{code}`" not in text("docs/files.md")} == set()
 
 
 def test_links_between_documents_lead_somewhere() -> None:
