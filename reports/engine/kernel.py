@@ -60,8 +60,9 @@ IS_DEPARTMENT, IS_DATE, IS_SALES = 1, 2, 4
     PLACES,
     QUEUE,
     QUEUED,  # good rows that wait in the queue
-) = (8 * word for word in range(30))
-STATE_WORDS = 30
+    QUEUE_FROM,  # entries from which on rows are queued
+) = (8 * word for word in range(31))
+STATE_WORDS = 31
 
 # How a call ended: all done; the table is full; the list of bad rows is full; in a record that is too long.
 DONE, TABLE_FULL, BAD_FULL, SKIPPING = range(4)
@@ -82,6 +83,8 @@ MONTHS_ROOM = 10_000 * 12
 
 _LF, _CR, _QUOTE, _MINUS, _POINT, _SPACE = 10, 13, 34, 45, 46, 32
 _MAX_DIGITS = 18
+# A slot: the number of an entry from 1 in its lower half, the upper half of the entry's hash in its upper.
+_NUMBER = (1 << 32) - 1
 _FULL = 1 << 62
 
 _U = np.uint64
@@ -376,14 +379,8 @@ def _word(i: int, end: int, readable: int) -> Any:
 
 
 @njit(nogil=True)
-def _entry(state: int, row: int) -> int:
-    """The table's entry for a queued row's name, new if there was none; 0 when there is no room for it."""
-    i = _get(row + NAME_START)
-    end = _get(row + NAME_END)
-    readable = _get(row + READABLE)
-    digest = _get(row + DIGEST)
-    first = _get(row + NAME_FIRST)
-    second = _get(row + NAME_SECOND)
+def _entry(state: int, i: int, end: int, readable: int, digest: int, first: int, second: int) -> int:
+    """The table's entry for the name ``[i, end)``, new if there was none; 0 when there is no room for it."""
     length = end - i
     slots = _get(state + SLOTS)
     mask = _get(state + SLOT_MASK)
@@ -392,12 +389,13 @@ def _entry(state: int, row: int) -> int:
     arena_end = arena + _get(state + ARENA_ROOM)
     slot = digest & mask
     while True:
-        number = _get(slots + 8 * slot)
-        if number == 0:
+        found = _get(slots + 8 * slot)
+        if found == 0:
             break
-        entry = entries + (number - 1) * (8 * ENTRY_WORDS)
+        entry = entries + (found & _NUMBER) * (8 * ENTRY_WORDS) - (8 * ENTRY_WORDS)
+        # The upper half tells most other names without a look at their entries.
         if (
-            _get(entry + HASH) == digest
+            (found ^ digest) >> 32 == 0
             and _get(entry + LENGTH) == length
             and _get(entry + FIRST) == first
             and _get(entry + SECOND) == second
@@ -418,7 +416,7 @@ def _entry(state: int, row: int) -> int:
         _put(state + NEEDED, length)
         return 0
     _copy(i, end, arena + offset)
-    _put(slots + 8 * slot, number + 1)
+    _put(slots + 8 * slot, (digest & ~_NUMBER) | (number + 1))
     entry = entries + number * (8 * ENTRY_WORDS)
     _put(entry + HASH, digest)
     _put(entry + OFFSET, offset)
@@ -444,29 +442,41 @@ def _add(sums: int, value: int) -> None:
 
 
 @njit(nogil=True)
-def _enqueue(state: int, i: int, end: int, readable: int, value: int, month: int) -> int:
-    """Queue a good row with the name ``[i, end)``; how many wait then."""
-    first = _word(i, end, readable)
-    second = _word(i + 8, end, readable) if end - i > 8 else _U(0)
+def _add_row(entry: int, months: int, value: int, month: int) -> None:
+    _add(entry + SUMS, value)
+    if month >= 0:
+        _add(months + month * (8 * MONTH_WORDS), value)
+
+
+@njit(nogil=True)
+def _digest(i: int, end: int, readable: int, first: Any, second: Any) -> Any:
+    """A hash of the name ``[i, end)``, whose first two words are known."""
     digest = (first ^ _U(end - i)) * _MIX
     digest ^= digest >> _U(32)
     digest = (digest ^ second) * _MIX
     digest ^= digest >> _U(29)
-    k = i + 16
-    while k < end:
-        digest = (digest ^ _word(k, end, readable)) * _MIX
+    i += 16
+    while i < end:
+        digest = (digest ^ _word(i, end, readable)) * _MIX
         digest ^= digest >> _U(29)
-        k += 8
-    digest ^= digest >> _U(32)
-    _prefetch(_get(state + SLOTS) + 8 * (np.int64(digest) & _get(state + SLOT_MASK)))
+        i += 8
+    return np.int64(digest ^ (digest >> _U(32)))
+
+
+@njit(nogil=True)
+def _enqueue(
+    state: int, i: int, end: int, readable: int, digest: int, first: int, second: int, value: int, month: int
+) -> int:
+    """Queue a good row with the name ``[i, end)``; how many wait then."""
+    _prefetch(_get(state + SLOTS) + 8 * (digest & _get(state + SLOT_MASK)))
     queued = _get(state + QUEUED)
     row = _get(state + QUEUE) + queued * (8 * QUEUE_WORDS)
     _put(row + NAME_START, i)
     _put(row + NAME_END, end)
     _put(row + READABLE, readable)
-    _put(row + DIGEST, np.int64(digest))
-    _put(row + NAME_FIRST, np.int64(first))
-    _put(row + NAME_SECOND, np.int64(second))
+    _put(row + DIGEST, digest)
+    _put(row + NAME_FIRST, first)
+    _put(row + NAME_SECOND, second)
     _put(row + VALUE, value)
     _put(row + MONTH, month)
     _put(state + QUEUED, queued + 1)
@@ -485,19 +495,23 @@ def _flush(state: int) -> bool:
     end = queue + queued * (8 * QUEUE_WORDS)
     row = queue
     while row < end:
-        number = _get(slots + 8 * (_get(row + DIGEST) & mask))
-        _prefetch(entries + (number - 1) * (8 * ENTRY_WORDS))
+        found = _get(slots + 8 * (_get(row + DIGEST) & mask))
+        _prefetch(entries + (found & _NUMBER) * (8 * ENTRY_WORDS) - (8 * ENTRY_WORDS))
         row += 8 * QUEUE_WORDS
     row = queue
     while row < end:
-        entry = _entry(state, row)
+        entry = _entry(
+            state,
+            _get(row + NAME_START),
+            _get(row + NAME_END),
+            _get(row + READABLE),
+            _get(row + DIGEST),
+            _get(row + NAME_FIRST),
+            _get(row + NAME_SECOND),
+        )
         if entry == 0:
             break
-        value = _get(row + VALUE)
-        _add(entry + SUMS, value)
-        month = _get(row + MONTH)
-        if month >= 0:
-            _add(months + month * (8 * MONTH_WORDS), value)
+        _add_row(entry, months, _get(row + VALUE), _get(row + MONTH))
         row += 8 * QUEUE_WORDS
     _copy(row, end, queue)
     _put(state + QUEUED, (end - row) // (8 * QUEUE_WORDS))
@@ -528,6 +542,7 @@ def fold_block(state: int) -> int:
     roles = _get(state + ROLES)
     width = _get(state + WIDTH)
     composed = _get(state + NAMES) > 1
+    months = _get(state + MONTHS)
     name_scratch = _get(state + SCRATCH)
     name_room = name_scratch + _get(state + SCRATCH_ROOM)
     field_scratch = name_room
@@ -535,6 +550,7 @@ def fold_block(state: int) -> int:
     bad = _get(state + BAD)
     bad_room = _get(state + BAD_ROOM)
     rows = _get(state + ROWS)
+    queue_from = _get(state + QUEUE_FROM)
     if not _flush(state):
         return TABLE_FULL
     while i < stop:
@@ -640,10 +656,21 @@ def fold_block(state: int) -> int:
         else:
             if places > _get(state + PLACES):
                 _put(state + PLACES, places)
-            queued = _enqueue(state, name_start, name_end, field_room if copied_name else end, value, month)
-            # A copied name's place is wanted for the next one.
-            if (queued == QUEUE_ROOM or copied_name) and not _flush(state):
-                return _return(state, after, rows, TABLE_FULL)
+            readable = field_room if copied_name else end
+            head = _word(name_start, name_end, readable)
+            tail = _word(name_start + 8, name_end, readable) if name_end - name_start > 8 else _U(0)
+            digest = _digest(name_start, name_end, readable, head, tail)
+            first, second = np.int64(head), np.int64(tail)
+            # A copied name cannot wait: its place is wanted for the next one.
+            if copied_name or _get(state + ENTRIES_USED) < queue_from:
+                entry = _entry(state, name_start, name_end, readable, digest, first, second)
+                if entry == 0:
+                    return _return(state, start, rows - 1, TABLE_FULL)
+                _add_row(entry, months, value, month)
+            else:
+                queued = _enqueue(state, name_start, name_end, readable, digest, first, second, value, month)
+                if queued == QUEUE_ROOM and not _flush(state):
+                    return _return(state, after, rows, TABLE_FULL)
         i = after
     return _return(state, i, rows, DONE)
 
@@ -655,19 +682,11 @@ def rehash(state: int) -> None:
     mask = _get(state + SLOT_MASK)
     entries = _get(state + ENTRIES)
     for number in range(_get(state + ENTRIES_USED)):
-        slot = _get(entries + number * (8 * ENTRY_WORDS) + HASH) & mask
+        digest = _get(entries + number * (8 * ENTRY_WORDS) + HASH)
+        slot = digest & mask
         while _get(slots + 8 * slot) != 0:
             slot = (slot + 1) & mask
-        _put(slots + 8 * slot, number + 1)
-
-
-@njit("int64(int64,int64)", nogil=True, cache=True)
-def count_quotes(i: int, end: int) -> int:
-    """How many quotes there are in ``[i, end)``."""
-    count = 0
-    for k in range(i, end):
-        count += _byte(k) == _QUOTE
-    return count
+        _put(slots + 8 * slot, (digest & ~_NUMBER) | (number + 1))
 
 
 @njit("int64(int64,int64,boolean)", nogil=True, cache=True)

@@ -38,21 +38,26 @@ def lines(data: Data, bad: Iterable[BadRow], layout: Layout, *, first: int) -> b
             words[row.faults] = faults.words(row.faults, amounts=layout.amounts).encode()
         number, told = first + row.row + 1, words[row.faults]
         raw = bytes(data[row.start : row.end])
-        if row.faults == faults.TOO_LONG:
-            fields = [raw[:_SHOWN_OF_TOO_LONG].decode("latin-1")]
-        elif row.faults != faults.FIELDS and plain and b'"' not in raw:
+        if plain and b'"' not in raw and row.faults != faults.TOO_LONG:
             # The fields as they stand in the file.
-            out.append(b"%d,%b,%b\n" % (number, raw.rstrip(b"\r\n"), told))
-            continue
+            raw = raw.rstrip(b"\r\n")
+            if row.faults & faults.FIELDS:
+                fields = raw.split(b",")
+                fields += [b""] * (width - len(fields))
+                raw, told = b",".join(fields[:width]), b",".join([told, *fields[width:]])
+            out.append(b"%d,%b,%b\n" % (number, raw, told))
         else:
-            fields = _read(raw, layout)
-        fields += [""] * (width - len(fields))
-        record = [number, *fields[:width], told.decode("latin-1"), *fields[width:]]
-        out.append(records.line(record).encode("latin-1"))
+            out.append(_line(number, raw, told.decode(), row, layout))
     return b"".join(out)
 
 
-def _read(raw: bytes, layout: Layout) -> list[str]:
-    record = next(records.read(raw, layout.delimiter, final=True))
-    assert record.fields is not None
-    return record.fields
+def _line(number: int, raw: bytes, told: str, row: BadRow, layout: Layout) -> bytes:
+    """The line of a row that must be read and written anew, since it has quotes or other delimiters."""
+    if row.faults == faults.TOO_LONG:
+        fields = [raw[:_SHOWN_OF_TOO_LONG].decode("latin-1")]
+    else:
+        read = next(records.read(raw, layout.delimiter, final=True)).fields
+        assert read is not None
+        fields = read
+    fields += [""] * (layout.width - len(fields))
+    return records.line([number, *fields[: layout.width], told, *fields[layout.width :]]).encode("latin-1")

@@ -15,6 +15,8 @@ from reports.engine.totals import SCHEMA, too_many
 
 _FIRST_ENTRIES = 1024
 _FIRST_ARENA = 32 * 1024
+# Fewer entries are in the processor's cache anyway.
+_QUEUE_FROM = 4096
 _BAD_ROOM = 16 * 1024
 _SCRATCH_ROOM = 64 * 1024
 # A table that has grown beyond this is not kept for the next window.
@@ -116,6 +118,7 @@ class Table:
         self._set(kernel.SCRATCH, self._scratch.ctypes.data)
         self._set(kernel.SCRATCH_ROOM, _SCRATCH_ROOM)
         self._set(kernel.QUEUE, self._queue.ctypes.data)
+        self._set(kernel.QUEUE_FROM, _QUEUE_FROM)
         self._set(kernel.BAD, self._bad.ctypes.data)
         self._set(kernel.BAD_ROOM, len(self._bad))
 

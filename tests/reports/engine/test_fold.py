@@ -35,6 +35,7 @@ def folding(way: str, *, block_bytes: int | None = None) -> Iterator[None]:
             patch.setattr(table, "_FIRST_ENTRIES", 1)
             patch.setattr(table, "_FIRST_ARENA", 1)
             patch.setattr(table, "_BAD_ROOM", 1)
+            patch.setattr(table, "_QUEUE_FROM", 2)
             patch.setattr(table, "_SCRATCH_ROOM", 8)
         yield
 
