@@ -39,11 +39,13 @@ def dashboard(request: HttpRequest) -> HttpResponse:
 def report(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
     job = _load(request, pk)
     page = Paginator(job.totals.order_by("rank"), TOTALS_PER_PAGE).get_page(request.GET.get("page"))
+    amounts = bool(job.options.get("amounts"))
+    reasons = sorted(job.reasons.items(), key=lambda reason: -reason[1])
     context = {
         "job": describe(job),
         "page": page,
         "good_rows": job.rows - job.bad_rows,
-        "reasons": [(words_for(code), rows) for code, rows in sorted(job.reasons.items(), key=lambda item: -item[1])],
+        "reasons": [(words_for(code, amounts=amounts), rows) for code, rows in reasons],
         "encoding": job.encoding,
         "header": job.context and job.context["layout"]["header"],
     }

@@ -29,10 +29,9 @@ def codes(faults: int) -> list[str]:
     return [code for bit, code in CODES.items() if faults & bit]
 
 
-def words_for(code: str) -> str:
+def words_for(code: str, *, amounts: bool) -> str:
     """A fault's code for people."""
-    bit = next(bit for bit, known in CODES.items() if known == code)
-    return _WORDS[bit]
+    return words(next(bit for bit, known in CODES.items() if known == code), amounts=amounts)
 
 
 def words(faults: int, *, amounts: bool) -> str:
