@@ -8,7 +8,7 @@ from typing import Any
 
 from django.conf import settings
 
-from reports import results
+from reports import bulk, results
 from reports.engine import Before, Layout, Means, Partial, detect_layout, fold
 from reports.engine.numbers import Number, text
 from reports.engine.rejects import header, note
@@ -103,17 +103,13 @@ def _records(partial: Partial, ranks: list[int], job_id: uuid.UUID) -> Iterator[
     """What writes the totals, first removing those of a worker that did not come to its end."""
     yield DepartmentTotal.objects.filter(job=job_id).delete
     yield MonthTotal.objects.filter(job=job_id).delete
+    job = bulk.prepared(DepartmentTotal, "job", job_id)
     departments = (
-        DepartmentTotal(
-            job_id=job_id, name=line.names[0], total=text(line.sales, partial.places), rows=line.rows, rank=rank
-        )
+        (job, line.names[0], text(line.sales, partial.places), line.rows, rank)
         for line, rank in zip(partial.departments(), ranks, strict=True)
     )
     while lines := list(islice(departments, BATCH_ROWS)):
-        yield bind(DepartmentTotal.objects.bulk_create, lines)
-    months = (
-        MonthTotal(job_id=job_id, month=line.month, total=text(line.sales, partial.places), rows=line.rows)
-        for line in partial.by_month()
-    )
+        yield bind(bulk.insert, DepartmentTotal, ("job", "name", "total", "rows", "rank"), lines)
+    months = ((job, line.month, text(line.sales, partial.places), line.rows) for line in partial.by_month())
     while lines_of_months := list(islice(months, BATCH_ROWS)):
-        yield bind(MonthTotal.objects.bulk_create, lines_of_months)
+        yield bind(bulk.insert, MonthTotal, ("job", "month", "total", "rows"), lines_of_months)
