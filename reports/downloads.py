@@ -40,7 +40,7 @@ def result_filename(job: Job) -> str:
 
 
 def _filename(job: Job, what: str) -> str:
-    return f"{PurePath(job.upload.filename).stem}-{what}.csv"
+    return f"{PurePath(job.upload.filename.removesuffix('.gz')).stem}-{what}.csv"
 
 
 async def _rejected(job: Job) -> AsyncIterator[bytes]:

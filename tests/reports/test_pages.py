@@ -101,7 +101,7 @@ async def test_the_result_is_downloaded_under_the_files_name(user: User, finishe
 
 
 async def test_the_rejected_rows_are_downloaded_with_their_reasons(user: User, finished: Finished) -> None:
-    job = await database_sync_to_async(finished)(DATA, name="sales.csv")
+    job = await database_sync_to_async(finished)(DATA, name="sales.csv.gz")
     response = await download(user, f"/jobs/{job.pk}/rejected.csv")
     assert response.status_code == 200
     assert 'filename="sales-rejected.csv"' in response["Content-Disposition"]
