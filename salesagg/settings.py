@@ -217,7 +217,7 @@ WINDOW_BYTES = env.int("WINDOW_BYTES", default=32 * MIB)
 FOLD_THREADS = env.int("FOLD_THREADS", default=0)
 # A row longer than this is bad: a quote that is never closed would make the rest of the file one row.
 MAX_RECORD_BYTES = env.int("MAX_RECORD_BYTES", default=4 * MIB)
-# More different departments than this are a sign of the wrong column. A million take some 100 MiB of a worker.
+# More different departments than this are a sign of the wrong column. A million take some 400 MiB of a worker.
 MAX_DEPARTMENTS = env.int("MAX_DEPARTMENTS", default=1_000_000)
 # So many rejected rows are listed in the report about them; all are counted.
 MAX_REJECTED_ROWS = env.int("MAX_REJECTED_ROWS", default=1_000_000)

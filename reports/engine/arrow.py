@@ -20,6 +20,8 @@ from reports.engine.partial import Partial
 from reports.engine.totals import SCHEMA
 
 V = TypeVar("V")
+# What a rule made of each distinct value of a column, and for each row the index of its value.
+Judged = tuple[list[Any], pa.Array]
 
 # Large enough to be worth a call, small enough that the rows of a piece with bad ones are found again at once.
 PIECE_BYTES = 1024 * 1024
@@ -136,9 +138,6 @@ def _bad_rows(data: text.Data, start: int, stop: int, layout: Layout, found: lis
                 yield BadRow(start, end, row, row_faults)
             row += 1
         start = end
-
-
-Judged = tuple[list[Any], pa.Array]
 
 
 def _add_up(partial: Partial, names: Judged, values: Judged, months: Judged) -> None:
