@@ -5,12 +5,15 @@ The worker's events reach browsers through the in-memory channel layer, which li
 """
 
 import os
+import signal
 import socket
 import sys
 import threading
+from types import FrameType
 
 from daphne.server import Server, twisted_loop
 from django.conf import settings
+from twisted.internet import reactor
 
 from reports import loop, stopping
 from salesagg.celery import app
@@ -18,6 +21,17 @@ from salesagg.celery import app
 # Ctrl-C must be obeyed at once. A window that is still being folded then is given up: its job goes on from the last
 # checkpoint at the next start.
 STOP_SECONDS = 1.0
+
+
+def end_at_once_at_a_signal() -> None:
+    """For the time until the server's loop runs, which is after its port is open: nothing has begun that must be ended
+    in order, and a KeyboardInterrupt there is lost in whatever callback it happens to hit."""
+
+    def end(number: int, frame: FrameType | None) -> None:
+        os._exit(0)
+
+    signal.signal(signal.SIGINT, end)
+    signal.signal(signal.SIGTERM, end)
 
 
 def port_is_free(host: str, port: int) -> bool:
@@ -45,6 +59,8 @@ def serve(host: str, port: int) -> None:
     )
     thread = threading.Thread(target=worker.start, name="worker", daemon=True)
     thread.start()
+    # Twisted takes SIGTERM by itself, but SIGINT only if nobody has taken it before.
+    reactor.callWhenRunning(signal.signal, signal.SIGINT, reactor.sigInt)
     endpoint = f"tcp:port={port}:interface={host}"
     Server(application, endpoints=[endpoint], verbosity=1, server_name="").run()
     stopping.request()

@@ -119,6 +119,15 @@ def test_it_ends_at_a_signal_and_starts_again_on_the_same_data(tmp_path: Path, n
     assert (tmp_path / "data" / "secret_key").read_text() == key
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_is_obeyed_also_before_the_server_is_up(tmp_path: Path, number: signal.Signals) -> None:
+    starting = Server(tmp_path, free_port())
+    starting.process.wait_for_output("Salesagg is at")
+    os.kill(starting.process.pid, number)
+    assert starting.process.wait(timeout=10) == 0
+    assert "Traceback" not in starting.process.output
+
+
 def test_a_port_that_is_taken_is_said_with_what_to_do(server: Server, tmp_path: Path) -> None:
     refused = Server(tmp_path, server.port)
     assert refused.process.wait(timeout=60) == 1

@@ -13,6 +13,7 @@ class Command(BaseCommand):
     help = "Serve everything from one process: database and static files are brought up to date first."
 
     def handle(self, *args: Any, **options: Any) -> None:
+        server.end_at_once_at_a_signal()
         if settings.DATABASE_URL or settings.REDIS_URL:
             raise CommandError(
                 "DATABASE_URL and REDIS_URL are for separate processes: start “daphne salesagg.asgi:application” and "
