@@ -17,21 +17,24 @@ NPM  := PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/npm
 NPM_DEPENDENCY := $(VENV)/.node
 endif
 
-.PHONY: run test check pytest bench lock clean
+# Translations, as Django reads them. GNU gettext is needed only to write them anew (make messages).
+TEXTS := $(patsubst %.po,%.mo,$(wildcard salesagg/locale/*/LC_MESSAGES/*.po))
 
-run: $(VENV)/.run node_modules/.installed
+.PHONY: run test check pytest bench messages lock clean
+
+run: $(VENV)/.run node_modules/.installed $(TEXTS)
 	@exec $(BIN)/python manage.py serve
 
-test: $(VENV)/.dev node_modules/.installed check pytest
+test: $(VENV)/.dev node_modules/.installed $(TEXTS) check pytest
 
-check: $(VENV)/.dev node_modules/.installed
+check: $(VENV)/.dev node_modules/.installed $(TEXTS)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
 # In one process; on PostgreSQL and Redis; with processes that are killed; in a browser. Apart from each other, since the
 # browser's event loop and Django's database do not share a thread.
-pytest: $(VENV)/.dev node_modules/.installed
+pytest: $(VENV)/.dev node_modules/.installed $(TEXTS)
 	$(PYTEST) --cov --cov-report=term --ignore=tests/e2e --ignore=tests/faults
 	$(PYTEST) --services --ignore=tests/reports/engine tests/accounts tests/uploads tests/reports
 	$(PYTEST) tests/faults
@@ -41,6 +44,11 @@ pytest: $(VENV)/.dev node_modules/.installed
 bench: $(VENV)/.bench node_modules/.installed
 	$(BIN)/python -m tests.bench.run
 	$(BIN)/python -m tests.bench.service
+
+# Look for texts in the code and write them into the translations' sources, to be translated by hand.
+messages: $(VENV)/.dev
+	$(BIN)/python manage.py makemessages --all --ignore=node_modules --ignore=$(VENV) --ignore=tests --no-location --no-wrap
+	$(BIN)/python manage.py makemessages --all --domain=djangojs --ignore=node_modules --ignore=$(VENV) --ignore=tests --no-location --no-wrap
 
 # The lock files hold every package's exact version; pyproject.toml and package.json hold the ranges we chose.
 lock:
@@ -63,6 +71,9 @@ $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
 # The compiled engine is optional: where its packages do not come as wheels, everything works without, more slowly.
+%.mo: %.po | $(VENV)/.run
+	$(BIN)/pybabel --quiet compile --input-file=$< --output-file=$@
+
 $(VENV)/.run: requirements.txt requirements-fast.txt | $(VENV)/bin/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --only-binary=:all: -r requirements-fast.txt \

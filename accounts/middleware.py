@@ -5,10 +5,12 @@ from typing import Any
 
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from django.shortcuts import render
+from django.utils import translation
 
 from accounts import tokens
 from accounts.access import unauthorized
 from accounts.errors import Refusal
+from accounts.models import User
 
 GetResponse = Callable[[HttpRequest], HttpResponseBase]
 
@@ -39,6 +41,20 @@ class TokenMiddleware:
         request.user = user
         request._dont_enforce_csrf_checks = True  # type: ignore[attr-defined]
         return None
+
+
+class LanguageMiddleware:
+    """The language that a person has chosen in the profile; Django's `LocaleMiddleware` has asked the browser before."""
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        user = request.user
+        if isinstance(user, User) and user.language:
+            translation.activate(user.language)
+            request.LANGUAGE_CODE = translation.get_language()
+        return self.get_response(request)
 
 
 class RefusalMiddleware:

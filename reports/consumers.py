@@ -8,12 +8,15 @@ the socket also reads the jobs anew every few seconds and sends what it missed.
 import asyncio
 import contextlib
 import logging
+import uuid
 from typing import Any
+from urllib.parse import parse_qs
 
 from channels.db import database_sync_to_async
 from channels.generic.websocket import AsyncJsonWebsocketConsumer
 from django.db import DatabaseError
 
+from accounts import presence
 from accounts.models import User
 from reports import events
 from reports.models import Job
@@ -26,12 +29,18 @@ NOT_LOGGED_IN = 4401
 # At most this often a job is sent to one browser: four times a second.
 SEND_INTERVAL = 0.25
 REREAD_SECONDS = 7.0
-# As many as the dashboard shows.
+# More than one page of the dashboard, so that what comes while a page is open is among them.
 RECENT_JOBS = 50
+# As many as a page may show besides.
+SHOWN_JOBS = 50
 
 
 class JobsConsumer(AsyncJsonWebsocketConsumer):  # type: ignore[misc]
-    """Messages to the browser: ``{"type": "snapshot", "jobs": […]}`` once, then ``{"type": "jobs", "jobs": […]}``."""
+    """Messages to the browser: ``{"type": "snapshot", "jobs": […]}`` once, then ``{"type": "jobs", "jobs": […]}``, and
+    ``{"type": "removed", "jobs": [id, …]}``.
+
+    The snapshot has the latest jobs, and those that the page shows besides, as it says: ``/ws/jobs/?job=id&job=id``.
+    """
 
     async def connect(self) -> None:
         user = self.scope["user"]
@@ -45,6 +54,7 @@ class JobsConsumer(AsyncJsonWebsocketConsumer):  # type: ignore[misc]
             await self.close(NOT_LOGGED_IN)
             return
         self.owner_id: int = user.pk
+        self.shown = _ids_in(self.scope["query_string"])
         await self.channel_layer.group_add(events.group_of(self.owner_id), self.channel_name)
         await self.accept()
         jobs = await self.recent_jobs()
@@ -66,6 +76,16 @@ class JobsConsumer(AsyncJsonWebsocketConsumer):  # type: ignore[misc]
     async def job_changed(self, event: dict[str, Any]) -> None:
         """An event from the group."""
         self.offer(event["job"])
+
+    async def job_removed(self, event: dict[str, Any]) -> None:
+        """An event from the group."""
+        await self.tell_removed([event["id"]])
+
+    async def tell_removed(self, ids: list[str]) -> None:
+        for job_id in ids:
+            self.sent.pop(job_id, None)
+            self.waiting.pop(job_id, None)
+        await self.send_json({"type": "removed", "jobs": ids})
 
     def offer(self, job: Snapshot) -> None:
         """Send `job` at the next occasion, unless the browser knows it as new or newer."""
@@ -99,11 +119,22 @@ class JobsConsumer(AsyncJsonWebsocketConsumer):  # type: ignore[misc]
             else:
                 for job in jobs:
                     self.offer(job)
+                if gone := await self.gone():
+                    await self.tell_removed(gone)
 
     @database_sync_to_async  # type: ignore[untyped-decorator]
     def recent_jobs(self) -> list[Snapshot]:
+        presence.touch(self.owner_id)
         jobs = Job.objects.filter(owner_id=self.owner_id).select_related("upload").order_by("-created_at")
-        return [describe(job) for job in jobs[:RECENT_JOBS]]
+        recent = list(jobs[:RECENT_JOBS])
+        others = jobs.filter(pk__in=self.shown).exclude(pk__in=[job.pk for job in recent])
+        return [describe(job) for job in [*recent, *others]]
+
+    @database_sync_to_async  # type: ignore[untyped-decorator]
+    def gone(self) -> list[str]:
+        """Which of the jobs the browser knows are no more."""
+        there = Job.objects.filter(owner_id=self.owner_id, pk__in=list(self.sent)).values_list("pk", flat=True)
+        return list(self.sent.keys() - set(map(str, there)))
 
     @database_sync_to_async  # type: ignore[untyped-decorator]
     def still_logged_in(self) -> bool:
@@ -111,3 +142,12 @@ class JobsConsumer(AsyncJsonWebsocketConsumer):  # type: ignore[misc]
         if not User.objects.filter(pk=self.owner_id, is_active=True).exists():
             return False
         return bool(session.session_key and session.exists(session.session_key))
+
+
+def _ids_in(query: bytes) -> list[uuid.UUID]:
+    """The jobs that a page says it shows; what is no id is left out."""
+    ids = []
+    for text in parse_qs(query.decode("latin-1")).get("job", [])[:SHOWN_JOBS]:
+        with contextlib.suppress(ValueError):
+            ids.append(uuid.UUID(text))
+    return ids

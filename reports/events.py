@@ -7,8 +7,10 @@ import logging
 import threading
 import time
 import uuid
+from typing import Any
 
 from channels.layers import get_channel_layer
+from django.db import DatabaseError
 
 from reports import loop
 from reports.models import Job
@@ -41,16 +43,20 @@ def announce(job_id: uuid.UUID) -> None:
         return
     try:
         job = Job.objects.select_related("upload").filter(pk=job_id).first()
-        if job is None:
-            return
-        if job.is_finished:
-            with _lock:
-                _last_progress.pop(job_id, None)
-        message = {"type": "job.changed", "job": describe(job)}
-        loop.run(get_channel_layer().group_send(group_of(job.owner_id), message), timeout=PUBLISH_TIMEOUT)
-    except Exception as error:
-        _outage.begin()
+    except DatabaseError as error:
         logger.warning("event of job %s not published: %r", job_id, error)
+        return
+    if job is None:
+        return
+    if job.is_finished:
+        with _lock:
+            _last_progress.pop(job_id, None)
+    _publish(job.owner_id, {"type": "job.changed", "job": describe(job)})
+
+
+def announce_removed(owner_id: int, job_id: uuid.UUID) -> None:
+    """Publish that a job is no more. Never raises."""
+    _publish(owner_id, {"type": "job.removed", "id": str(job_id)})
 
 
 def announce_progress(job_id: uuid.UUID) -> None:
@@ -63,3 +69,13 @@ def announce_progress(job_id: uuid.UUID) -> None:
             _last_progress.clear()
         _last_progress[job_id] = now
     announce(job_id)
+
+
+def _publish(owner_id: int, message: dict[str, Any]) -> None:
+    if _outage.is_on:
+        return
+    try:
+        loop.run(get_channel_layer().group_send(group_of(owner_id), message), timeout=PUBLISH_TIMEOUT)
+    except Exception as error:
+        _outage.begin()
+        logger.warning("event for user %s not published: %r", owner_id, error)

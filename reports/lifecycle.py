@@ -34,8 +34,9 @@ from django.db.models.expressions import Combinable
 from django.db.models.functions import Coalesce, Greatest, Now
 
 from accounts.errors import Refusal
-from reports import checkpoints, events, hints
-from reports.models import FINISHED, OPEN, Job, RejectedRows
+from reports import attempts, checkpoints, events, hints, notifications, results
+from reports.models import FINISHED, OPEN, Attempt, Job, RejectedRows
+from uploads import lifecycle as uploads
 from uploads.models import Upload
 
 logger = logging.getLogger(__name__)
@@ -108,7 +109,7 @@ def claim() -> Claim | None:
         if connection.features.has_select_for_update_skip_locked:
             # Two workers that look at once get two jobs, instead of one of them waiting for the other's.
             candidates = candidates.select_for_update(skip_locked=True, of=("self",))
-        job = candidates.only("pk").first()
+        job = candidates.only("pk", "token", "position").first()
         if job is None:
             return None
         token = uuid.uuid4()
@@ -123,6 +124,7 @@ def claim() -> Claim | None:
         )
         if not taken:
             return None
+        attempts.begin(job)
         _announce(job.pk)
     return Claim(job_id=job.pk, token=token)
 
@@ -164,6 +166,7 @@ def commit_window(claim: Claim, window: Window) -> None:
         if not moved:
             raise ClaimLost
         checkpoints.store(plan)
+        attempts.advance(claim.job_id, position=window.end)
         if window.rejected_name:
             RejectedRows.objects.create(
                 job_id=claim.job_id,
@@ -175,17 +178,26 @@ def commit_window(claim: Claim, window: Window) -> None:
 
 def release(claim: Claim, *, wanted_bytes: int = 0) -> None:
     """Give the job back, to go on later: `wanted_bytes` more have not come yet, or this worker is being stopped."""
-    released = claim.rows().update(
-        token=None,
-        lease_until=None,
-        wanted_bytes=wanted_bytes,
-        attempt=F("attempt") - 1,
-        version=F("version") + 1,
-    )
-    # Cancelling may have been asked for while the lease was held, up to this moment.
-    idle = Job.objects.filter(pk=claim.job_id, status__in=OPEN, lease_until=None, cancel_requested=True)
-    if _finish(idle, Status.CANCELLED) or released:
-        _announce(claim.job_id)
+    with transaction.atomic():
+        released = claim.rows().update(
+            token=None,
+            lease_until=None,
+            wanted_bytes=wanted_bytes,
+            attempt=F("attempt") - 1,
+            version=F("version") + 1,
+        )
+        if released and not wanted_bytes:
+            attempts.end(claim.job_id, Attempt.Outcome.RELEASED)
+        # Cancelling may have been asked for while the lease was held, up to this moment.
+        idle = Job.objects.filter(lease_until=None, cancel_requested=True, status__in=OPEN)
+        if _finish(claim.job_id, idle, Status.CANCELLED) or released:
+            _announce(claim.job_id)
+
+
+def note_error(claim: Claim, error: Exception) -> None:
+    """Something unexpected ended the attempt. The job itself goes on when the lease has run out."""
+    if claim.rows().exists():
+        attempts.end(claim.job_id, Attempt.Outcome.CRASHED, error=f"{type(error).__name__}: {error}")
 
 
 def write(claim: Claim, record: Callable[[], object]) -> None:
@@ -207,17 +219,19 @@ def complete(claim: Claim, **fields: Any) -> None:
     Raises `ClaimLost`, having written nothing, also when cancelling was asked for first.
     """
     with transaction.atomic():
-        if not _finish(claim.rows().filter(cancel_requested=False), Status.COMPLETED, **fields):
+        if not _finish(claim.job_id, claim.rows().filter(cancel_requested=False), Status.COMPLETED, **fields):
             raise ClaimLost
         checkpoints.remove(claim.job_id)
         _announce(claim.job_id)
+        _notify(claim.job_id)
     logger.info("job %s completed", claim.job_id)
 
 
 def fail(claim: Claim, *, code: str, message: str) -> None:
     """End the job with an error that is the file's or the system's, told to the owner as `message`."""
-    if _finish(claim.rows(), Status.FAILED, error_code=code, error=message):
+    if _finish(claim.job_id, claim.rows(), Status.FAILED, error_code=code, error=message):
         _announce(claim.job_id)
+        _notify(claim.job_id)
         logger.warning("job %s failed: %s", claim.job_id, code)
 
 
@@ -227,7 +241,7 @@ def cancel(job: Job) -> None:
     Raises `Refusal` (409) when the job has ended already: of cancelling and finishing, one wins.
     """
     opened = Job.objects.filter(pk=job.pk, status__in=OPEN)
-    changed = _finish(opened.filter(_free()), Status.CANCELLED)
+    changed = _finish(job.pk, opened.filter(_free()), Status.CANCELLED)
     changed = changed or opened.update(cancel_requested=True, version=F("version") + 1) == 1
     job.refresh_from_db()
     if not changed:
@@ -237,7 +251,7 @@ def cancel(job: Job) -> None:
 
 def cancelled(claim: Claim) -> None:
     """The worker has stopped, as was asked."""
-    if _finish(claim.rows(), Status.CANCELLED):
+    if _finish(claim.job_id, claim.rows(), Status.CANCELLED):
         _announce(claim.job_id)
 
 
@@ -267,6 +281,26 @@ def retry(job: Job) -> None:
     job.refresh_from_db()
 
 
+def delete(job: Job) -> None:
+    """Remove the job with all that it has made, and its upload unless another job reads that too.
+
+    A worker that has the job right now finds nothing to write to, and removes what it has stored.
+    """
+    with transaction.atomic():
+        # Two jobs of one upload that are deleted at once must not each leave the upload to the other.
+        upload = Upload.objects.select_for_update().get(pk=job.upload_id)
+        job_id, owner_id = job.pk, job.owner_id
+        Job.objects.filter(pk=job_id).delete()
+        transaction.on_commit(lambda: events.announce_removed(owner_id, job_id))
+        last = not Job.objects.filter(upload=upload).exists()
+        if last:
+            uploads.abandon(upload)
+    results.remove_all(job_id)
+    if last:
+        uploads.remove(upload)
+    logger.info("job %s deleted", job_id)
+
+
 def end_for_lost_upload(upload: Upload) -> None:
     """The upload expired or was cancelled: its open jobs can never finish."""
     if upload.state == Upload.State.EXPIRED:
@@ -278,8 +312,10 @@ def end_for_lost_upload(upload: Upload) -> None:
     else:
         ending, status = {}, Status.CANCELLED
     for job_id in list(Job.objects.filter(upload=upload, status__in=OPEN).values_list("pk", flat=True)):
-        if _finish(Job.objects.filter(pk=job_id, status__in=OPEN), status, **ending):
+        if _finish(job_id, Job.objects.filter(status__in=OPEN), status, **ending):
             _announce(job_id)
+            if status == Status.FAILED:
+                _notify(job_id)
 
 
 def upload_progressed(upload: Upload) -> None:
@@ -313,19 +349,27 @@ def end_abandoned() -> int:
 
 
 def _end_dead(job_id: uuid.UUID, condition: Q, status: Job.Status, **ending: str) -> int:
-    rows = Job.objects.filter(condition, pk=job_id, status__in=OPEN).filter(_free())
-    ended = _finish(rows, status, **ending)
+    ended = _finish(job_id, Job.objects.filter(condition, status__in=OPEN).filter(_free()), status, **ending)
     if ended:
         _announce(job_id)
+        if status == Status.FAILED:
+            _notify(job_id)
     return ended
 
 
-def _finish(rows: QuerySet[Job], status: Job.Status, **fields: Any) -> int:
-    """The one way into a final state. The token goes, so that nothing can be written any more."""
+def _finish(job_id: uuid.UUID, rows: QuerySet[Job], status: Job.Status, **fields: Any) -> int:
+    """The one way into a final state, for a job that is still among `rows`; returns whether it was.
+
+    The token goes, so that nothing can be written any more.
+    """
     assert status in FINISHED
-    return rows.update(
-        status=status, token=None, lease_until=None, finished_at=Now(), version=F("version") + 1, **fields
-    )
+    with transaction.atomic():
+        finished = rows.filter(pk=job_id).update(
+            status=status, token=None, lease_until=None, finished_at=Now(), version=F("version") + 1, **fields
+        )
+        if finished:
+            attempts.end(job_id, Attempt.Outcome(status.value))
+    return finished
 
 
 def _free() -> Q:
@@ -340,3 +384,8 @@ def _lease_end() -> Combinable:
 
 def _announce(job_id: uuid.UUID) -> None:
     transaction.on_commit(lambda: events.announce(job_id))
+
+
+def _notify(job_id: uuid.UUID) -> None:
+    """For ends that the owner did not bring about."""
+    transaction.on_commit(lambda: notifications.send_if_away(job_id))

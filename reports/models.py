@@ -56,6 +56,7 @@ class Job(models.Model):
     error = models.TextField(blank=True, help_text="In plain words, for the owner.")
     result_name = models.CharField(max_length=255, blank=True, help_text="The result CSV in the storage.")
     departments = models.IntegerField(null=True, help_text="How many the result has.")
+    total = models.TextField(blank=True, help_text="The sales of all departments, in decimal digits.")
     encoding = models.CharField(max_length=16, blank=True, help_text="What the file was read as.")
     reasons = models.JSONField(
         default=dict, help_text="How many rows were rejected for which reason; a row can have several."
@@ -98,6 +99,74 @@ OPEN = (Job.Status.PENDING, Job.Status.PROCESSING)
 FINISHED = (Job.Status.COMPLETED, Job.Status.FAILED, Job.Status.CANCELLED)
 
 
+class Attempt(models.Model):
+    """A worker's try at a job, for the operators: from a claim until the job ended or the worker did.
+
+    A job that waits for bytes and is taken up again is still in the same attempt.
+    """
+
+    class Outcome(models.TextChoices):
+        COMPLETED = "completed"
+        FAILED = "failed"
+        CANCELLED = "cancelled"
+        RELEASED = "released", "released by a worker that was stopped"
+        LOST = "lost", "the worker was lost"
+        CRASHED = "crashed", "an unexpected error"
+
+    job = models.ForeignKey(Job, on_delete=models.CASCADE, related_name="attempts")
+    worker = models.CharField(max_length=255, help_text="Host and process.")
+    started_at = models.DateTimeField()
+    ended_at = models.DateTimeField(null=True)
+    outcome = models.CharField(max_length=16, choices=Outcome, blank=True)
+    start = models.BigIntegerField(help_text="Where in the file's contents it took the job up.")
+    end = models.BigIntegerField(help_text="How far it has come.")
+    windows = models.IntegerField(default=0, help_text="How many windows it has committed.")
+    checkpoint_at = models.DateTimeField(null=True, help_text="When it committed the latest.")
+    error = models.TextField(blank=True, help_text="The unexpected error, for operators.")
+
+    objects: ClassVar[models.Manager["Attempt"]]
+
+    class Meta:
+        ordering = ["started_at", "pk"]
+        constraints = [
+            # Who holds the job now, if anybody does.
+            models.UniqueConstraint(fields=["job"], condition=Q(ended_at=None), name="attempt_one_open"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.worker}, {self.outcome or 'at work'}"
+
+
+class Share(models.Model):
+    """A link under which anybody may read a report, until it expires or is revoked. Its address is this id, signed."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    job = models.ForeignKey(Job, on_delete=models.CASCADE, related_name="shares")
+    created_at = models.DateTimeField(auto_now_add=True)
+    expires_at = models.DateTimeField()
+    revoked_at = models.DateTimeField(null=True)
+    opened_at = models.DateTimeField(null=True, help_text="When it was last opened.")
+
+    objects: ClassVar[models.Manager["Share"]]
+
+    class Meta:
+        ordering = ["created_at"]
+
+    def __str__(self) -> str:
+        return f"link to {self.job_id} until {self.expires_at:%Y-%m-%d}"
+
+
+class Worker(models.Model):
+    """A worker process, as it last gave a sign of life."""
+
+    name = models.CharField(max_length=255, unique=True, help_text="Host and process.")
+    started_at = models.DateTimeField()
+    seen_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return self.name
+
+
 class Checkpoint(models.Model):
     """The folded state of the bytes ``[start, end)`` of a job's file. All of a job's cover ``[0, position)``.
 
@@ -123,9 +192,12 @@ class Checkpoint(models.Model):
 
 
 class DepartmentTotal(models.Model):
-    """One line of a finished sales job's result. Before the job is completed they are not all there."""
+    """One line of a finished sales job's result. Before the job is completed they are not all there.
 
-    job = models.ForeignKey(Job, on_delete=models.CASCADE, related_name="totals")
+    They are written in order of their names, so the order of the primary keys is that of the names.
+    """
+
+    job = models.ForeignKey(Job, on_delete=models.CASCADE, related_name="totals", db_index=False)
     name = models.TextField()
     # Text, since no column type holds a number of any size on every database. `rank` orders by it exactly.
     total = models.TextField(help_text="In decimal digits.")
@@ -138,6 +210,11 @@ class DepartmentTotal(models.Model):
         constraints = [
             # Also the index by which the report pages through the largest first.
             models.UniqueConstraint(fields=["job", "rank"], name="total_unique_rank"),
+        ]
+        indexes = [
+            # The report in order of names, and of rows.
+            models.Index(fields=["job", "id"], name="total_by_name"),
+            models.Index(fields=["job", "rows", "id"], name="total_by_rows"),
         ]
 
     def __str__(self) -> str:

@@ -10,7 +10,7 @@ from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 
 from reports.models import RejectedRows
-from uploads.cleanup import listing
+from uploads.cleanup import listing, remove_folder
 
 # A result larger than this is written by way of a temporary file instead of memory.
 SPOOL_BYTES = 8 * 1024 * 1024
@@ -41,3 +41,11 @@ def remove_strays(job_id: uuid.UUID, *, keep: Iterable[str]) -> None:
     for file in listing(folder)[1]:
         if f"{folder}/{file}" not in known:
             default_storage.delete(f"{folder}/{file}")
+
+
+def remove_all(job_id: uuid.UUID) -> None:
+    """Delete all files of a job that is no more."""
+    folder = f"jobs/{job_id}"
+    for file in listing(folder)[1]:
+        default_storage.delete(f"{folder}/{file}")
+    remove_folder(folder)

@@ -3,12 +3,12 @@
 import logging
 import threading
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import TracebackType
 
 from django.conf import settings
 from django.core.files.storage import default_storage
-from django.db import close_old_connections, connection
+from django.db import DatabaseError, close_old_connections, connection
 
 from reports import checkpoints, events, lifecycle, results, sources, stopping
 from reports.engine import EngineError
@@ -45,13 +45,17 @@ def run(claim: Claim) -> None:
     except PartLost as error:
         logger.error("job %s: %s", claim.job_id, error)
         lifecycle.fail(claim, code="upload_damaged", message=f"{error} Upload the file again.")
-    except Exception:
+    except Exception as error:
         # A defect, or a service that is down. The lease runs out and the job is tried again, MAX_ATTEMPTS times.
         logger.exception("job %s: attempt failed", claim.job_id)
+        with suppress(DatabaseError):
+            lifecycle.note_error(claim, error)
 
 
 def _run(claim: Claim, lease: "_Lease") -> None:
-    job = claim.rows().select_related("upload").get()
+    job = claim.rows().select_related("upload").first()
+    if job is None:
+        raise ClaimLost
     source = sources.open_source(job, limits())
     size = settings.WINDOW_BYTES
     while True:

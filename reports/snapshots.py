@@ -1,4 +1,4 @@
-"""A job as pages and sockets show it: one description, in words and numbers that need no further lookup."""
+"""A job as pages and sockets show it: one description, in numbers and stable words, the same in every language."""
 
 from typing import Any
 
@@ -13,12 +13,10 @@ Snapshot = dict[str, Any]
 def describe(job: Job) -> Snapshot:
     """Everything about `job` that its owner sees, as JSON. `job.upload` should be loaded with it."""
     upload = job.upload
-    state, label = _state(job)
     return {
         "id": str(job.pk),
         "version": job.version,
-        "state": state,
-        "label": label,
+        "state": state_of(job),
         "status": job.status,
         "filename": upload.filename,
         "upload": {
@@ -35,27 +33,24 @@ def describe(job: Job) -> Snapshot:
         "error": job.error,
         "can_cancel": not job.is_finished and not job.cancel_requested,
         "can_retry": _can_retry(job),
+        "can_remove": job.is_finished,
         "created_at": job.created_at.isoformat(),
         "finished_at": job.finished_at.isoformat() if job.finished_at else None,
         "url": reverse("report", args=[job.pk]),
     }
 
 
-def _state(job: Job) -> tuple[str, str]:
-    """The state as a stable word, and as a label."""
+def state_of(job: Job) -> str:
+    """The job's state as its owner sees it: a stable word, put into the reader's language where it is shown."""
     if job.status == Job.Status.COMPLETED:
-        if not job.bad_rows:
-            return "done", "Done"
-        return "done_with_rejects", f"Done with {job.bad_rows:,} rejected row{'s' if job.bad_rows > 1 else ''}"
-    if job.status == Job.Status.FAILED:
-        return "failed", "Failed"
-    if job.status == Job.Status.CANCELLED:
-        return "cancelled", "Cancelled"
+        return "done_with_rejects" if job.bad_rows else "done"
+    if job.is_finished:
+        return job.status
     if job.cancel_requested:
-        return "cancelling", "Cancelling"
+        return "cancelling"
     if job.upload.state == Upload.State.RECEIVING:
-        return "uploading", "Uploading"
-    return ("processing", "Processing") if job.status == Job.Status.PROCESSING else ("queued", "Queued")
+        return "uploading"
+    return "processing" if job.status == Job.Status.PROCESSING else "queued"
 
 
 def _can_retry(job: Job) -> bool:

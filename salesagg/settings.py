@@ -38,6 +38,9 @@ CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 PORT = env.int("PORT", default=8000)
 HOST = env.str("HOST", default="127.0.0.1")
 
+# How people reach the site, for the links in mails, which no request tells.
+SITE_URL = env.str("SITE_URL", default=f"http://localhost:{PORT}").rstrip("/")
+
 DATABASE_URL = env.str("DATABASE_URL", default="")
 REDIS_URL = env.str("REDIS_URL", default="")
 STORAGE_URL = env.str("STORAGE_URL", default="")
@@ -88,8 +91,10 @@ MIDDLEWARE = [
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.locale.LocaleMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "accounts.middleware.LanguageMiddleware",
     # Before CSRF: a request that proves itself by a token carries no cookie a third site could ride on.
     "accounts.middleware.TokenMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -109,6 +114,7 @@ TEMPLATES = [
         "APP_DIRS": True,
         "OPTIONS": {
             "context_processors": [
+                "django.template.context_processors.i18n",
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
@@ -149,6 +155,8 @@ ACCOUNT_LOGOUT_REDIRECT_URL = "account_login"
 
 # Printed on the console by default; smtp://user:password@host:587/?… or smtp+tls:// sends it.
 globals().update(env.email_url("EMAIL_URL", default="consolemail://"))
+# A mail server that hangs holds up a worker for so many seconds.
+EMAIL_TIMEOUT = 20
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="Salesagg <salesagg@localhost>")
 
 # --- Files
@@ -174,6 +182,8 @@ STATIC_PACKAGES_ROOT = BASE_DIR / "node_modules"
 STATIC_PACKAGES = {
     "packages/bootstrap.min.css": "bootstrap/dist/css/bootstrap.min.css",
     "packages/bootstrap.min.css.map": "bootstrap/dist/css/bootstrap.min.css.map",
+    "packages/chart.umd.min.js": "chart.js/dist/chart.umd.min.js",
+    "packages/chart.umd.min.js.map": "chart.js/dist/chart.umd.min.js.map",
     "packages/tus.min.js": "tus-js-client/dist/tus.min.js",
     "packages/tus.min.js.map": "tus-js-client/dist/tus.min.js.map",
 }
@@ -244,6 +254,8 @@ CELERY_TASK_PUBLISH_RETRY = False
 # --- The rest
 
 LANGUAGE_CODE = "en"
+LANGUAGES = [("en", "English"), ("de", "Deutsch")]
+LOCALE_PATHS = [BASE_DIR / "salesagg" / "locale"]
 TIME_ZONE = "UTC"
 USE_TZ = True
 USE_I18N = True

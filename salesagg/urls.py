@@ -3,6 +3,7 @@
 from allauth.account.decorators import secure_admin_login
 from django.contrib import admin
 from django.urls import include, path
+from django.views.i18n import JavaScriptCatalog
 
 from salesagg import health
 
@@ -14,8 +15,11 @@ admin.site.site_title = "Salesagg"
 urlpatterns = [
     path("", include("reports.urls")),
     path("uploads/", include("uploads.urls")),
+    path("account/", include("accounts.urls")),
     path("accounts/", include("allauth.account.urls")),
     path("admin/", admin.site.urls),
+    # The texts of our scripts in the reader's language, as a script of its own.
+    path("texts.js", JavaScriptCatalog.as_view(packages=["salesagg"]), name="texts"),
     path("healthz", health.alive, name="healthz"),
     path("readyz", health.ready, name="readyz"),
 ]

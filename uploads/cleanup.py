@@ -19,7 +19,7 @@ def remove_parts(upload: Upload) -> None:
     for part in upload.parts.all():
         default_storage.delete(part.storage_name)
         part.delete()
-    _remove_folder(upload.parts_folder)
+    remove_folder(upload.parts_folder)
 
 
 def remove_orphans() -> int:
@@ -54,7 +54,7 @@ def listing(folder: str) -> tuple[list[str], list[str]]:
         return [], []
 
 
-def _remove_folder(folder: str) -> None:
+def remove_folder(folder: str) -> None:
     # Object stores have no folders; a file system's stays behind when it is not empty.
     try:
         default_storage.delete(folder)

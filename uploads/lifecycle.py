@@ -61,6 +61,18 @@ def cancel(upload: Upload) -> None:
         raise gone(upload)
 
 
+def abandon(upload: Upload) -> None:
+    """Accept nothing more for `upload` and count it no more; for a transaction that ends with its last reader."""
+    Upload.objects.filter(pk=upload.pk, state__in=[State.RECEIVING, State.COMPLETE]).update(state=State.CANCELLED)
+
+
+def remove(upload: Upload) -> None:
+    """Delete an ended upload, its bytes first: what fails is still named, and `uploads.cleanup` tries it again."""
+    cleanup.remove_parts(upload)
+    Upload.objects.filter(pk=upload.pk).delete()
+    logger.info("upload %s removed", upload.pk)
+
+
 def expire_overdue() -> int:
     """End the unfinished uploads that have received nothing for too long; returns how many."""
     overdue = Upload.objects.filter(state=State.RECEIVING, expires_at__lt=timezone.now())
@@ -72,10 +84,16 @@ def expiry() -> datetime:
     return timezone.now() + timedelta(hours=settings.UPLOAD_EXPIRES_HOURS)
 
 
+def stored_by(owner: User) -> int:
+    """Bytes that `owner` stores, unfinished uploads counted at their announced length."""
+    reserved = Coalesce(F("length"), F("offset"))
+    kept = owner.uploads.filter(state__in=[State.RECEIVING, State.COMPLETE])
+    return kept.aggregate(used=Sum(reserved))["used"] or 0
+
+
 def check_quota(owner: User, *, more: int) -> None:
     """Raise `Refusal` (413) when `more` bytes would exceed what `owner` may store."""
-    reserved = Coalesce(F("length"), F("offset"))
-    used = owner.uploads.filter(state__in=[State.RECEIVING, State.COMPLETE]).aggregate(used=Sum(reserved))["used"] or 0
+    used = stored_by(owner)
     if used + more > settings.QUOTA_BYTES:
         raise Refusal(
             "quota_exceeded",

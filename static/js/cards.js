@@ -1,18 +1,13 @@
 // Job cards: the server renders the first state, this keeps it true.
 
 import { bytes, count, duration, Rate } from "./format.js";
+import { labelOf } from "./labels.js";
 
 const ETA_AFTER_MS = 3000;
 // An upload that has not grown for so long has nobody sending it; a slow line may need that long for a chunk.
 const QUIET_MS = 30000;
 // On a page that has just been opened nothing is known of the time before; wait a little before saying so.
 const FIRST_QUIET_MS = 3000;
-
-const LOCAL_LABELS = {
-  uploading: "Uploading",
-  paused: "Paused",
-  reconnecting: "Reconnecting",
-};
 
 export class Card {
   constructor(element, job) {
@@ -94,7 +89,7 @@ export class Card {
     this.field("link").href = job.url;
     this.field("report").href = job.url;
     this.field("state").dataset.state = this.isWaitingForFile ? "paused" : state;
-    this.field("label").textContent = this.isWaitingForFile ? "Waiting for the file" : this.label(state);
+    this.field("label").textContent = labelOf(this.isWaitingForFile ? "waiting" : state, job.bad_rows);
     this.renderUpload(state);
     this.renderWork();
     this.renderTexts();
@@ -103,10 +98,6 @@ export class Card {
     this.action("cancel").hidden = !job.can_cancel;
     this.action("retry").hidden = !job.can_retry;
     this.field("report").hidden = job.status !== "completed";
-  }
-
-  label(state) {
-    return state === this.job.state ? this.job.label : LOCAL_LABELS[state];
   }
 
   renderUpload(state) {

@@ -1,8 +1,10 @@
 // Numbers as people read them, in their locale.
 
-const integer = new Intl.NumberFormat();
-const oneDigit = new Intl.NumberFormat(undefined, { maximumFractionDigits: 1 });
-const UNITS = ["B", "kB", "MB", "GB", "TB"];
+import { fill, gettext, locale } from "./text.js";
+
+const integer = new Intl.NumberFormat(locale);
+const oneDigit = new Intl.NumberFormat(locale, { maximumFractionDigits: 1 });
+const UNITS = ["B", "kB", "MB", "GB", "TB", "PB"];
 
 export function count(value) {
   return integer.format(value);
@@ -21,15 +23,15 @@ export function bytes(value) {
 // "about 2 min", rounded so that it does not flicker.
 export function duration(seconds) {
   if (seconds < 10) {
-    return "a few seconds";
+    return gettext("a few seconds");
   }
   if (seconds < 60) {
-    return `about ${Math.ceil(seconds / 10) * 10} s`;
+    return fill(gettext("about %(count)s s"), { count: Math.ceil(seconds / 10) * 10 });
   }
   if (seconds < 3600) {
-    return `about ${Math.ceil(seconds / 60)} min`;
+    return fill(gettext("about %(count)s min"), { count: Math.ceil(seconds / 60) });
   }
-  return `about ${oneDigit.format(seconds / 3600)} h`;
+  return fill(gettext("about %(count)s h"), { count: oneDigit.format(seconds / 3600) });
 }
 
 // How fast a number grows, over the last seconds.

@@ -1,5 +1,7 @@
 // What a person can do about a job, wherever its card is shown.
 
+import { labelOf } from "./labels.js";
+
 export function csrfToken() {
   return document.querySelector("input[name=csrfmiddlewaretoken]").value;
 }
@@ -26,9 +28,9 @@ export class Announcer {
 
   tell(job) {
     const before = this.states.get(job.id);
-    this.states.set(job.id, job.label);
-    if (before !== undefined && before !== job.label) {
-      this.element.textContent = `${job.filename}: ${job.label}`;
+    this.states.set(job.id, job.state);
+    if (before !== undefined && before !== job.state) {
+      this.element.textContent = `${job.filename}: ${labelOf(job.state, job.bad_rows)}`;
     }
   }
 }

@@ -23,11 +23,15 @@ def migrate(name: str) -> Any:
     return MigrationExecutor(connection).loader.project_state([("reports", name)]).apps
 
 
+def migrate_to_the_end() -> None:
+    executor = MigrationExecutor(connection)
+    executor.migrate(executor.loader.graph.leaf_nodes())
+
+
 @pytest.fixture(autouse=True)
 def _as_it_was() -> Iterator[None]:
     yield
-    executor = MigrationExecutor(connection)
-    executor.migrate(executor.loader.graph.leaf_nodes())
+    migrate_to_the_end()
 
 
 def test_jobs_in_the_middle_begin_anew_and_completed_ones_keep_their_report(
@@ -43,7 +47,7 @@ def test_jobs_in_the_middle_begin_anew_and_completed_ones_keep_their_report(
     jobs.filter(pk=running.pk).update(status="processing")
     jobs.filter(pk=completed.pk).update(status="completed")
     old.get_model("reports", "Checkpoint").objects.create(job_id=running.pk, start=0, end=50, state=b"1")
-    migrate("0003_fold_unfinished_jobs_anew")
+    migrate_to_the_end()
     completed, running = Job.objects.get(pk=completed.pk), Job.objects.get(pk=running.pk)
     assert completed.context == {"layout": layout, "skipping": False}
     assert (completed.position, completed.rows, completed.encoding) == (50, 5, "utf-8")

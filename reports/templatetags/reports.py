@@ -1,0 +1,58 @@
+"""How pages write numbers, sizes and states: as `static/js/format.js` and `labels.js` write them."""
+
+from decimal import Decimal
+
+from django import template
+from django.utils import formats
+from django.utils.translation import gettext, ngettext
+
+register = template.Library()
+
+_UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
+
+
+@register.filter
+def number(value: int | str | None) -> str:
+    """A number of any size, or its decimal digits, in the reader's locale; not a digit is lost."""
+    if value is None or value == "":
+        return "–"
+    sign, digits = ("−", str(value)[1:]) if str(value).startswith("-") else ("", str(value))
+    whole, _, places = digits.partition(".")
+    groups = [whole[max(0, end - 3) : end] for end in range(len(whole), 0, -3)]
+    grouped = str(formats.get_format("THOUSAND_SEPARATOR")).join(reversed(groups))
+    return sign + grouped + (str(formats.get_format("DECIMAL_SEPARATOR")) + places if places else "")
+
+
+@register.filter
+def size(value: int | None) -> str:
+    """Bytes in the unit that suits them, a thousand of one being one of the next."""
+    scaled, unit = Decimal(value or 0), 0
+    while scaled >= 1000 and unit < len(_UNITS) - 1:
+        scaled /= 1000
+        unit += 1
+    rounded = round(scaled, 1) if unit else scaled
+    return f"{number(f'{rounded:f}'.removesuffix('.0'))} {_UNITS[unit]}"
+
+
+@register.simple_tag
+def state_label(state: str, bad_rows: int = 0) -> str:
+    """A job's state (see `reports.snapshots`) in words."""
+    match state:
+        case "done_with_rejects":
+            return ngettext("Done with %(count)s rejected row", "Done with %(count)s rejected rows", bad_rows or 0) % {
+                "count": number(bad_rows)
+            }
+        case "done":
+            return gettext("Done")
+        case "failed":
+            return gettext("Failed")
+        case "cancelled":
+            return gettext("Cancelled")
+        case "cancelling":
+            return gettext("Cancelling")
+        case "uploading":
+            return gettext("Uploading")
+        case "processing":
+            return gettext("Processing")
+        case _:
+            return gettext("Queued")
