@@ -4,14 +4,16 @@ from typing import Any
 
 from django.dispatch import receiver
 
-from reports import lifecycle
+from reports import lifecycle, options
+from uploads import metadata
 from uploads.models import Upload
 from uploads.signals import part_stored, upload_completed, upload_created, upload_removed
 
 
 @receiver(upload_created)
 def create_job(upload: Upload, **kwargs: Any) -> None:
-    lifecycle.create(upload)
+    # A refusal of the options refuses the upload: this is sent inside the transaction that creates it.
+    lifecycle.create(upload, options=options.parse(metadata.parse(upload.metadata)))
 
 
 @receiver(part_stored)

@@ -12,7 +12,8 @@ NAMES = {
 }
 REQUIRED = ("department", "sales")
 
-# A role, and the header's name, or names, that the user says it has.
+# A role, and the header's name, or names, that the user says it has. An empty name says that there is no such column,
+# which only a role that is not required can do without.
 Named = Mapping[str, str | Sequence[str]]
 
 
@@ -32,7 +33,7 @@ def normalise(name: str) -> str:
 
 def asked(named: Named) -> list[str]:
     """All the names that the user gave."""
-    return [name for names in named.values() for name in ([names] if isinstance(names, str) else names)]
+    return [name for names in named.values() for name in ([names] if isinstance(names, str) else names) if name]
 
 
 def find(header: Sequence[str], named: Named | None = None) -> Columns | None:
@@ -44,7 +45,9 @@ def find(header: Sequence[str], named: Named | None = None) -> Columns | None:
     named = named or {}
     found: dict[str, list[int]] = {}
     for role, usual in NAMES.items():
-        if role in named:
+        if role in named and not named[role]:
+            found[role] = []
+        elif role in named:
             wanted = [normalise(name) for name in asked({role: named[role]})]
             if not wanted or any(name not in normalised for name in wanted):
                 return None

@@ -141,7 +141,7 @@ def find_columns(text: str, named: Mapping[str, Sequence[str]], amounts: bool) -
                 wanted = [normalise(name) for name in named[role]]
                 found = sorted({names.index(name) for name in wanted}) if set(wanted) <= set(names) else []
             columns[role] = found
-        if columns["department"] and columns["sales"] and (columns["date"] or "date" not in named):
+        if columns["department"] and columns["sales"] and (columns["date"] or not named.get("date")):
             return delimiter, end_of_first(text, delimiter), len(first), columns
     for delimiter, first in firsts.items():
         columns = {"department": [0], "date": [1], "sales": [2]}

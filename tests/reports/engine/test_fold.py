@@ -176,6 +176,25 @@ def test_it_agrees_on_amounts(name: str, way: str) -> None:
     Run(way=way, amounts=True).check(DIRTY[name])
 
 
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("name", DIRTY)
+def test_it_agrees_when_dates_are_not_to_be_checked(name: str, way: str) -> None:
+    Run(way=way, named={"date": ""}).check(DIRTY[name])
+
+
+def test_without_a_date_column_no_date_is_wrong_and_no_month_is_told() -> None:
+    result, rejected, _ = Run(named={"date": ""}).aggregate(HEADER.encode() + b"A,never,1\nA,2024-01-01,x\n")
+    assert (result.rows, result.bad_rows, list(result.by_month())) == (2, 1, [])
+    assert b"date is not" not in rejected
+
+
+def test_a_column_that_is_needed_cannot_be_none() -> None:
+    with pytest.raises(EngineError) as refused:
+        Run(named={"sales": ""}).aggregate(HEADER.encode() + b"A,2024-01-01,1\n")
+    assert refused.value.code == "missing_columns"
+    assert "asked for" not in str(refused.value)
+
+
 FIELD = st.one_of(
     st.sampled_from(
         ["A", "B", " A ", "", "2024-01-01", "2024-02-30", "1", "7", "-1", "9" * 18, "9" * 20, "9" * 30, "x,y", "\x1f"]
@@ -211,7 +230,9 @@ RUNS = st.builds(
     block=st.sampled_from([None, 1, 8, 20]),
     threads=st.integers(1, 4),
     longest=st.one_of(st.just(Limits.record_bytes), st.integers(1, 80)),
-    named=st.sampled_from([None, None, None, {"department": ["Department Name", "Date"]}, {"date": ["date"]}]),
+    named=st.sampled_from(
+        [None, None, None, {"department": ["Department Name", "Date"]}, {"date": ["date"]}, {"date": ""}]
+    ),
     amounts=st.booleans(),
     pieces=st.lists(st.integers(1, 100), max_size=3),
 )
