@@ -7,11 +7,12 @@ So this is what the promise of "at least once" rests on.
 import logging
 import random
 import threading
+from collections.abc import Callable
 
 from django.conf import settings
 from django.db import connection
 
-from reports import hints, lifecycle, runner
+from reports import hints, lifecycle, runner, workers
 from uploads import lifecycle as upload_lifecycle
 
 logger = logging.getLogger(__name__)
@@ -27,7 +28,7 @@ def sweep() -> None:
 
 
 class Sweeper:
-    """Sweeps in a thread until it is stopped."""
+    """Sweeps in a thread until it is stopped, and tells with every sweep that this worker is alive."""
 
     def __init__(self) -> None:
         self._stopped = threading.Event()
@@ -40,14 +41,28 @@ class Sweeper:
         """Ask it to end; a job it is working on is released at its next window's boundary."""
         self._stopped.set()
 
+    def join(self, timeout: float) -> None:
+        """Wait until it has ended, and the worker been taken off the list of those that are alive."""
+        self._thread.join(timeout)
+
     def _sweep_until_stopped(self) -> None:
-        wait = 0.0
+        wait, sign_of_life = 0.0, workers.arrive
         while not self._stopped.wait(wait):
-            try:
-                sweep()
-            except Exception:
-                logger.exception("sweep failed; the next one tries again")
-            finally:
-                connection.close()
+            if _survives(sign_of_life):
+                sign_of_life = workers.note
+            _survives(sweep)
+            connection.close()
             # Jitter, so that many workers do not look at the same moment.
             wait = settings.SWEEP_SECONDS * random.uniform(0.7, 1.3)  # noqa: S311  (not for secrets)
+        _survives(workers.leave)
+        connection.close()
+
+
+def _survives(act: Callable[[], None]) -> bool:
+    """Whether `act` went well. What went wrong is tried again by the next sweep."""
+    try:
+        act()
+    except Exception:
+        logger.exception("%s failed; the next sweep tries again", act.__name__)
+        return False
+    return True

@@ -1,9 +1,58 @@
-"""Worker processes: what they are called, and which of them are alive."""
+"""Worker processes: what they are called, and which of them are alive.
+
+A worker that uses a pool of processes is one worker all the same: its children are called as it is, since what is alive
+or lost, and what an operator ends or starts, is the whole. All times are the database's.
+"""
 
 import os
 import socket
+from datetime import timedelta
+
+from django.conf import settings
+from django.db.models import BooleanField, Case, Q, QuerySet, Value, When
+from django.db.models.functions import Now
+
+from reports.models import Worker
+
+# A worker that was lost is shown as such for as long; then it is history.
+FORGOTTEN_AFTER = timedelta(days=1)
+# So many sweeps may be late, by a busy machine, before a worker counts as lost.
+SWEEPS_MISSED = 6
+
+_main_pid: int | None = None
+
+
+def be_main() -> None:
+    """This process is the worker, and what it forks are its hands. Called before it forks."""
+    global _main_pid
+    _main_pid = os.getpid()
 
 
 def name() -> str:
-    """This process, as operators know it: its host and its number there."""
-    return f"{socket.gethostname()}:{os.getpid()}"
+    """The worker that this process belongs to, as operators know it: its host and its number there."""
+    return f"{socket.gethostname()}:{_main_pid or os.getpid()}"
+
+
+def arrive() -> None:
+    """This worker has started; one of the same name (a container's first process is always number 1) is no more."""
+    Worker.objects.update_or_create(name=name(), defaults={"started_at": Now(), "seen_at": Now()})
+
+
+def note() -> None:
+    """A sign of life, by which others are forgotten that have given none for long."""
+    if not Worker.objects.filter(name=name()).update(seen_at=Now()):
+        # Forgotten itself: a laptop has slept over the week-end.
+        arrive()
+    Worker.objects.filter(seen_at__lt=Now() - FORGOTTEN_AFTER).delete()
+
+
+def leave() -> None:
+    """This worker stops in good order, and nobody need look for it."""
+    Worker.objects.filter(name=name()).delete()
+
+
+def all_known() -> QuerySet[Worker]:
+    """The workers, in order of their names, each with `silent`: whether it has not been heard of for too long."""
+    late = timedelta(seconds=settings.SWEEP_SECONDS * SWEEPS_MISSED)
+    silent = Case(When(Q(seen_at__lt=Now() - late), then=Value(True)), default=False, output_field=BooleanField())
+    return Worker.objects.annotate(silent=silent).order_by("name")

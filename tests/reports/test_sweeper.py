@@ -133,4 +133,5 @@ def test_it_sweeps_at_once_and_again_and_survives_its_errors(
     sweeper.start()
     assert thrice.wait(10)
     sweeper.stop()
+    sweeper.join(10)
     assert "the database is away" in caplog.text
