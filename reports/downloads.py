@@ -1,70 +1,127 @@
-"""Sending stored files to people."""
+"""Sending results and rejected rows to people."""
 
 import codecs
-from collections.abc import AsyncIterator
+import tempfile
+from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from pathlib import PurePath
+from typing import IO, Any
 
 from asgiref.sync import sync_to_async
 from django.core.files import File
 from django.core.files.storage import default_storage
 from django.http import StreamingHttpResponse
 from django.utils.http import content_disposition_header
+from django.utils.translation import gettext as _
 
+from accounts.errors import Refusal
+from reports import safe_csv
+from reports.formats import FORMATS, write_safe_csv
 from reports.models import Job
 from reports.pipelines import pipeline_for
 
 CHUNK_BYTES = 256 * 1024
+# What is larger is made in a temporary file instead of memory.
+SPOOL_BYTES = 8 * 1024 * 1024
 
 
-def attachment(file: "File[bytes]", *, filename: str, content_type: str) -> StreamingHttpResponse:
-    """`file` as a download. It is closed when the last byte has been sent, or the reader has gone."""
-    headers = {
-        "Content-Length": str(file.size),
-        "Content-Disposition": content_disposition_header(True, filename) or "attachment",
-        "Cache-Control": "private, no-store",
-    }
-    return StreamingHttpResponse(_chunks(file), content_type=content_type, headers=headers)
+def result(job: Job, kind: str, *, safe: bool = False) -> StreamingHttpResponse:
+    """A job's result as a download, in one of `formats.FORMATS`; `safe` is for CSV. Raises `Refusal` (404, 409)."""
+    if kind not in FORMATS:
+        known = ", ".join(FORMATS)
+        raise Refusal(
+            "unknown_format", _("There is no such download. There are: %(known)s.") % {"known": known}, status=404
+        )
+    if job.status != Job.Status.COMPLETED:
+        raise Refusal("no_result", _("The job has no result yet. Wait until it is done."), status=409)
+    form = FORMATS[kind]
+    filename = _filename(job, "totals", kind)
+    if kind == "csv" and not safe:
+        return _attachment(default_storage.open(job.result_name), filename, form.content_type)
+    write = write_safe_csv if kind == "csv" else form.write
+    return _attachment(_made(lambda out: write(job, out)), filename, form.content_type)
 
 
-def rejected_rows(job: Job) -> StreamingHttpResponse:
-    """The report of a job's rejected rows, put together from its windows' as it is sent. The job has a context."""
-    headers = {
-        "Content-Disposition": content_disposition_header(True, _filename(job, "rejected")) or "attachment",
-        "Cache-Control": "private, no-store",
-    }
-    return StreamingHttpResponse(_rejected(job), content_type="text/csv; charset=utf-8", headers=headers)
+def rejected(job: Job, *, safe: bool = False) -> StreamingHttpResponse:
+    """The report of a job's rejected rows, put together from its windows' as it is sent. Raises `Refusal` (409)."""
+    if job.context is None:
+        raise Refusal("no_result", _("No row of the file has been read yet. Wait until it is done."), status=409)
+    filename, content_type = _filename(job, "rejected", "csv"), "text/csv; charset=utf-8"
+    chunks = rejected_chunks(job)
+    if not safe:
+        body = _Body(chunks, chunks.close)
+        return StreamingHttpResponse(body, headers=_headers(filename), content_type=content_type)
+
+    def write(out: IO[bytes]) -> None:
+        with tempfile.SpooledTemporaryFile(SPOOL_BYTES) as plain:
+            plain.writelines(chunks)
+            plain.seek(0)
+            safe_csv.copy(plain, out)
+
+    return _attachment(_made(write), filename, content_type)
 
 
-def result_filename(job: Job) -> str:
-    return _filename(job, "totals")
-
-
-def _filename(job: Job, what: str) -> str:
-    return f"{PurePath(job.upload.filename.removesuffix('.gz')).stem}-{what}.csv"
-
-
-async def _rejected(job: Job) -> AsyncIterator[bytes]:
+def rejected_chunks(job: Job) -> Generator[bytes, None, None]:
+    """The report of rejected rows as UTF-8, piece by piece. The database is asked before the first is taken."""
     context = job.context
     assert context is not None
-    pipeline, listed = pipeline_for(job.kind), 0
-    yield pipeline.rejected_header(context).encode()
+    windows = list(job.rejected.values_list("storage_name", "rows"))
+    pipeline = pipeline_for(job.kind)
     # What a window rejected is stored as it stands in the file, whose encoding is known only at its end.
     encoding = job.encoding if job.encoding == "windows-1252" else "utf-8"
-    async for window in job.rejected.all():
-        file = await sync_to_async(default_storage.open, thread_sensitive=False)(window.storage_name)
-        decoder = codecs.getincrementaldecoder(encoding)("replace")
-        async for chunk in _chunks(file):
-            yield decoder.decode(chunk).encode()
-        listed += window.rows
-    if listed < job.bad_rows:
-        yield pipeline.rejected_note(context, f"only the first {listed:,} rejected rows are listed").encode()
+
+    def chunks() -> Generator[bytes, None, None]:
+        yield pipeline.rejected_header(context).encode()
+        for name, _rows in windows:
+            decoder = codecs.getincrementaldecoder(encoding)("replace")
+            with default_storage.open(name) as file:
+                while data := file.read(CHUNK_BYTES):
+                    yield decoder.decode(data).encode()
+        listed = sum(rows for _name, rows in windows)
+        if listed < job.bad_rows:
+            yield pipeline.rejected_note(context, f"only the first {listed:,} rejected rows are listed").encode()
+
+    return chunks()
 
 
-async def _chunks(file: "File[bytes]") -> AsyncIterator[bytes]:
-    """Piece by piece. Under ASGI Django would read a file that is iterated synchronously into memory first."""
-    read = sync_to_async(file.read, thread_sensitive=False)
-    try:
-        while data := await read(CHUNK_BYTES):
-            yield data
-    finally:
-        file.close()
+def _attachment(file: "File[bytes]", filename: str, content_type: str) -> StreamingHttpResponse:
+    """`file` as a download."""
+    headers = _headers(filename) | {"Content-Length": str(file.size)}
+    return StreamingHttpResponse(_Body(_pieces(file), file.close), content_type=content_type, headers=headers)
+
+
+def _headers(filename: str) -> dict[str, str]:
+    disposition = content_disposition_header(True, filename) or "attachment"
+    return {"Content-Disposition": disposition, "Cache-Control": "private, no-store"}
+
+
+def _filename(job: Job, what: str, suffix: str) -> str:
+    return f"{PurePath(job.upload.filename.removesuffix('.gz')).stem}-{what}.{suffix}"
+
+
+def _made(write: Callable[[IO[bytes]], None]) -> "File[bytes]":
+    """A temporary file with what `write` writes, ready to be read."""
+    spool: Any = tempfile.SpooledTemporaryFile(SPOOL_BYTES)  # noqa: SIM115  (closed by whoever sends it)
+    write(spool)
+    size = spool.tell()
+    spool.seek(0)
+    file: File[bytes] = File(spool)
+    file.size = size
+    return file
+
+
+def _pieces(file: "File[bytes]") -> Iterator[bytes]:
+    while data := file.read(CHUNK_BYTES):
+        yield data
+
+
+class _Body:
+    """What a response sends, piece by piece. Under ASGI Django would read a file that is iterated synchronously into
+    memory first. Django calls `close` when the response is over, also when nobody has read it."""
+
+    def __init__(self, pieces: Iterator[bytes], close: Callable[[], None]) -> None:
+        self._pull = sync_to_async(lambda: next(pieces, None), thread_sensitive=False)
+        self.close = close
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        while (piece := await self._pull()) is not None:
+            yield piece

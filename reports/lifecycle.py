@@ -32,6 +32,7 @@ from django.db.models import (
 )
 from django.db.models.expressions import Combinable
 from django.db.models.functions import Coalesce, Greatest, Now
+from django.utils.translation import gettext as _
 
 from accounts.errors import Refusal
 from reports import attempts, checkpoints, events, hints, notifications, results
@@ -258,7 +259,7 @@ def cancelled(claim: Claim) -> None:
 def retry(job: Job) -> None:
     """Run a failed or cancelled job again, from its last checkpoint. Raises `Refusal` (409, 410)."""
     if job.upload.state in (Upload.State.EXPIRED, Upload.State.CANCELLED):
-        raise Refusal("upload_gone", "The job's file is gone; upload it again.", status=410)
+        raise Refusal("upload_gone", _("The job's file is gone; upload it again."), status=410)
     with transaction.atomic():
         changed = Job.objects.filter(pk=job.pk, status__in=(Status.FAILED, Status.CANCELLED)).update(
             status=Status.PENDING,
@@ -279,6 +280,16 @@ def retry(job: Job) -> None:
         _announce(job.pk)
         transaction.on_commit(lambda: hint_if_runnable(job.pk))
     job.refresh_from_db()
+
+
+def run_again(job: Job, options: Mapping[str, Any]) -> Job:
+    """A new job over the same file with these options; the old one stays as it is. Raises `Refusal` (410)."""
+    with transaction.atomic():
+        # Held until the new job is there, so that the file is not removed with the last of the old ones meanwhile.
+        upload = Upload.objects.select_for_update().filter(pk=job.upload_id).first()
+        if upload is None or upload.state in (Upload.State.EXPIRED, Upload.State.CANCELLED):
+            raise Refusal("upload_gone", _("The job's file is gone; upload it again."), status=410)
+        return create(upload, kind=Job.Kind(job.kind), options=options)
 
 
 def delete(job: Job) -> None:

@@ -1,14 +1,22 @@
 from django.urls import path
 
-from reports.views import actions, dashboard, downloads, report
+from reports.views import actions, dashboard, downloads, report, shares
 
 urlpatterns = [
     path("", dashboard.dashboard, name="dashboard"),
     path("sample.csv", dashboard.sample_csv, name="sample_csv"),
     path("jobs/<uuid:pk>/", report.report, name="report"),
-    path("jobs/<uuid:pk>/result.csv", downloads.result_csv, name="result_csv"),
-    path("jobs/<uuid:pk>/rejected.csv", downloads.rejected_csv, name="rejected_csv"),
+    path("jobs/<uuid:pk>/body", report.body, name="report_body"),
+    path("jobs/<uuid:pk>/table", report.table, name="report_table"),
+    path("jobs/<uuid:pk>/result.<str:kind>", downloads.result, name="result"),
+    path("jobs/<uuid:pk>/rejected.csv", downloads.rejected, name="rejected"),
     path("jobs/<uuid:pk>/cancel", actions.cancel, name="cancel_job"),
     path("jobs/<uuid:pk>/retry", actions.retry, name="retry_job"),
+    path("jobs/<uuid:pk>/again", report.run_again, name="run_again"),
     path("jobs/<uuid:pk>/remove", actions.remove, name="remove_job"),
+    path("jobs/<uuid:pk>/shares", shares.create, name="create_share"),
+    path("jobs/<uuid:pk>/shares/<uuid:share>/revoke", shares.revoke, name="revoke_share"),
+    path("shared/<str:token>/", shares.shared, name="shared"),
+    path("shared/<str:token>/table", shares.shared_table, name="shared_table"),
+    path("shared/<str:token>/result.<str:kind>", shares.shared_result, name="shared_result"),
 ]

@@ -86,6 +86,17 @@ def detect_layout(
     raise _unreadable(max((fields for _, fields, _ in readings), key=len), named)
 
 
+def first_fields(data: text.Data, *, final: bool) -> list[str]:
+    """What stands in the first record of the file that begins with `data`, for a person who is to say which column is
+    which: read under the delimiter that gives the most fields. Nothing when there is no whole record."""
+    encoding, bom = text.by_bom(data)
+    head = data[bom : bom + HEAD_BYTES]
+    if encoding != text.UTF8:
+        head = text.to_utf8(head, encoding, final=final)
+    readings = [_first_record(head, delimiter, final=final)[0] for delimiter in DELIMITERS]
+    return [text.decode(field.encode("latin-1")) for field in max(readings, key=len)]
+
+
 def _first_record(head: text.Data, delimiter: str, *, final: bool) -> tuple[list[str], int]:
     """The first record that is not a blank line, with the offset of its end; no fields when `head` holds none whole."""
     for record in records.read(head, delimiter, final=final):
@@ -107,7 +118,8 @@ def _unreadable(fields: list[str], named: columns.Named | None) -> EngineError:
     if any("\0" in field for field in fields):
         return _not_csv()
     shown = ", ".join(text.decode(field.encode("latin-1"))[:40] for field in fields[:20])
-    asked = f" (columns asked for: {', '.join(columns.asked(named))})" if named else ""
+    names = columns.asked(named or {})
+    asked = f" (columns asked for: {', '.join(names)})" if names else ""
     return EngineError(
         "missing_columns",
         f"No columns for department and sales were found{asked}. The first line reads: {shown}. "

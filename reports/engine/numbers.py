@@ -1,6 +1,8 @@
 """Exact sums of values of any size: whole numbers are `int`, amounts are `Decimal` in a context that never rounds."""
 
+from collections.abc import Iterable
 from decimal import MAX_EMAX, MIN_EMIN, Context, Decimal, Inexact, InvalidOperation
+from functools import reduce
 
 Number = int | Decimal
 
@@ -20,6 +22,11 @@ def add(one: Number, other: Number) -> Number:
     if isinstance(one, Decimal) or isinstance(other, Decimal):
         return EXACT.add(Decimal(one), Decimal(other))
     return one + other
+
+
+def total(values: Iterable[Number]) -> Number:
+    zero: Number = 0
+    return reduce(add, values, zero)
 
 
 def in_units(value: Number, scale: int) -> int | None:

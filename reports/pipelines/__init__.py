@@ -1,9 +1,9 @@
 """The kinds of CSV a job can be made of: one module each, listed here."""
 
 from reports.pipelines import sales
-from reports.pipelines.base import Context, FoldedWindow, Pipeline, Result
+from reports.pipelines.base import Context, FoldedWindow, Line, Pipeline, Result, SoFar
 
-__all__ = ["Context", "FoldedWindow", "Pipeline", "Result", "pipeline_for"]
+__all__ = ["Context", "FoldedWindow", "Line", "Pipeline", "Result", "SoFar", "pipeline_for"]
 
 _PIPELINES: dict[str, Pipeline] = {"sales": sales.SalesPipeline()}
 

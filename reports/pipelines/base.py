@@ -3,7 +3,7 @@
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 # What a pipeline hands from window to window, as JSON; None before the first.
 Context = dict[str, Any]
@@ -35,6 +35,24 @@ class Result:
     files: tuple[str, ...] = ()
 
 
+class Line(NamedTuple):
+    """A line of totals: a department's or a month's. `total` is in decimal digits."""
+
+    name: str
+    total: str
+    rows: int
+
+
+@dataclass(frozen=True)
+class SoFar:
+    """The totals of what has been folded, while the job runs: of all departments and of the `largest` ones."""
+
+    departments: int
+    total: str
+    largest: Sequence[Line]
+    months: Sequence[Line]
+
+
 class Pipeline(Protocol):
     """States are opaque bytes to everybody else; `merge` must give the same whatever the grouping."""
 
@@ -63,6 +81,10 @@ class Pipeline(Protocol):
 
         Raises `reports.engine.EngineError`.
         """
+        ...
+
+    def so_far(self, states: Sequence[bytes], *, largest: int) -> SoFar:
+        """What `states` tell before the job has ended. Raises `reports.engine.EngineError`."""
         ...
 
     def rejected_header(self, context: Context) -> str:

@@ -3,6 +3,7 @@
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial as bind
+from heapq import nlargest
 from itertools import islice
 from typing import Any
 
@@ -10,12 +11,12 @@ from django.conf import settings
 
 from reports import bulk, results
 from reports.engine import Before, Layout, Means, Partial, detect_layout, fold
-from reports.engine.numbers import Number, text
+from reports.engine.numbers import Number, text, total
 from reports.engine.rejects import header, note
 from reports.engine.result import csv_lines
 from reports.limits import limits
 from reports.models import DepartmentTotal, MonthTotal
-from reports.pipelines.base import Context, FoldedWindow, Result
+from reports.pipelines.base import Context, FoldedWindow, Line, Result, SoFar
 
 # Lines of the result written in one transaction.
 BATCH_ROWS = 5000
@@ -66,14 +67,27 @@ class SalesPipeline:
         partial = _merged(states)
         layout = Layout.from_json(context["layout"])
         name = results.store_csv(csv_lines(partial), job_id=job_id, token=token)
-        ranks = _ranks([line.sales for line in partial.departments()])
+        sales = [line.sales for line in partial.departments()]
+        ranks = _ranks(sales)
         fields = {
             "result_name": name,
             "departments": len(ranks),
+            "total": text(total(sales), partial.places),
             "reasons": partial.reasons,
             "encoding": layout.encoding if partial.utf8 else "windows-1252",
         }
         return Result(fields, _records(partial, ranks, job_id), files=(name,))
+
+    def so_far(self, states: Sequence[bytes], *, largest: int) -> SoFar:
+        partial = _merged(states)
+        departments = list(partial.departments())
+        top = nlargest(largest, departments, key=lambda line: line.sales)
+        return SoFar(
+            departments=len(departments),
+            total=text(total(line.sales for line in departments), partial.places),
+            largest=[Line(line.names[0], text(line.sales, partial.places), line.rows) for line in top],
+            months=[Line(line.month, text(line.sales, partial.places), line.rows) for line in partial.by_month()],
+        )
 
     def rejected_header(self, context: Context) -> str:
         return header(Layout.from_json(context["layout"]))

@@ -56,3 +56,21 @@ def state_label(state: str, bad_rows: int = 0) -> str:
             return gettext("Processing")
         case _:
             return gettext("Queued")
+
+
+@register.filter
+def seconds(value: float) -> str:
+    """A span of time as people say it: tenths of a second first, then minutes, then hours."""
+    if value < 60:
+        return gettext("%(count)s s") % {"count": number(f"{value:.1f}")}
+    minutes, rest = divmod(round(value), 60)
+    if minutes < 60:
+        return gettext("%(minutes)s min %(seconds)s s") % {"minutes": minutes, "seconds": rest}
+    hours, minutes = divmod(minutes, 60)
+    return gettext("%(hours)s h %(minutes)s min") % {"hours": number(hours), "minutes": minutes}
+
+
+@register.simple_tag
+def bar_width(value: Decimal) -> str:
+    """For SVG, which knows no locale."""
+    return str(value)

@@ -3,31 +3,25 @@
 import uuid
 
 from django.contrib.auth.decorators import login_required
-from django.core.files.storage import default_storage
 from django.http import HttpRequest, HttpResponseBase
 from django.views.decorators.http import require_safe
 
-from accounts.errors import Refusal
 from reports import downloads
-from reports.models import Job
 from reports.views.loading import load_job
 
 
 @require_safe
 @login_required
-def result_csv(request: HttpRequest, pk: uuid.UUID) -> HttpResponseBase:
-    job = load_job(request, pk)
-    if job.status != Job.Status.COMPLETED:
-        raise Refusal("no_result", "The job has no result yet. Wait until it is done.", status=409)
-    return downloads.attachment(
-        default_storage.open(job.result_name), filename=downloads.result_filename(job), content_type="text/csv"
-    )
+def result(request: HttpRequest, pk: uuid.UUID, kind: str) -> HttpResponseBase:
+    return downloads.result(load_job(request, pk), kind, safe=wants_safe(request))
 
 
 @require_safe
 @login_required
-def rejected_csv(request: HttpRequest, pk: uuid.UUID) -> HttpResponseBase:
-    job = load_job(request, pk)
-    if job.context is None:
-        raise Refusal("no_result", "No row of the file has been read yet. Wait until it is done.", status=409)
-    return downloads.rejected_rows(job)
+def rejected(request: HttpRequest, pk: uuid.UUID) -> HttpResponseBase:
+    return downloads.rejected(load_job(request, pk), safe=wants_safe(request))
+
+
+def wants_safe(request: HttpRequest) -> bool:
+    """``?safe=1``: a CSV for a spreadsheet, see `reports.safe_csv`."""
+    return request.GET.get("safe") == "1"

@@ -1,4 +1,4 @@
-"""Loading the job that a page is about."""
+"""Loading what a page is about."""
 
 import uuid
 

@@ -1,33 +1,46 @@
-"""The report."""
+"""The report, whole and in the parts that its scripts fetch anew."""
 
 import uuid
 
 from django.contrib.auth.decorators import login_required
-from django.core.paginator import Paginator
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
-from django.views.decorators.http import require_safe
+from django.urls import reverse
+from django.views.decorators.http import require_POST, require_safe
 
-from reports.engine.faults import words_for
-from reports.snapshots import describe
+from reports import lifecycle, options
+from reports.report import owners_report, table_of
 from reports.views.loading import load_job
-
-TOTALS_PER_PAGE = 100
 
 
 @require_safe
 @login_required
 def report(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
-    job = load_job(request, pk)
-    page = Paginator(job.totals.order_by("rank"), TOTALS_PER_PAGE).get_page(request.GET.get("page"))
-    amounts = bool(job.options.get("amounts"))
-    reasons = sorted(job.reasons.items(), key=lambda reason: -reason[1])
-    context = {
-        "job": describe(job),
-        "page": page,
-        "good_rows": job.rows - job.bad_rows,
-        "reasons": [(words_for(code, amounts=amounts), rows) for code, rows in reasons],
-        "encoding": job.encoding,
-        "header": job.context and job.context["layout"]["header"],
-    }
-    return render(request, "reports/report.html", context)
+    return render(request, "reports/report.html", _context(request, pk))
+
+
+@require_safe
+@login_required
+def body(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
+    """All below the card: what a page shows when its job has come further."""
+    return render(request, "reports/_body.html", _context(request, pk))
+
+
+@require_safe
+@login_required
+def table(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
+    """A page of the totals, in some order, searched or not."""
+    context = table_of(load_job(request, pk), request.GET, base=reverse("report", args=[pk]))
+    return render(request, "reports/_table.html", context)
+
+
+@require_POST
+@login_required
+def run_again(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
+    """A new job over the same file, with the columns and options of the form."""
+    job = lifecycle.run_again(load_job(request, pk), options.from_form(request.POST))
+    return HttpResponseRedirect(reverse("report", args=[job.pk]))
+
+
+def _context(request: HttpRequest, pk: uuid.UUID) -> dict[str, object]:
+    return owners_report(load_job(request, pk), request.GET, base=reverse("report", args=[pk]))

@@ -1,26 +1,88 @@
-// The report page: live while the job runs, and reloaded once when its totals are there.
+// The report page: live while its job runs. What stands below the card is fetched anew as the job comes further.
 
 import { Card } from "./cards.js";
+import { drawCharts, keepCharts } from "./charts.js";
+import { enableCopying } from "./copy.js";
 import { act, Announcer } from "./jobs.js";
 import { Live } from "./live.js";
+import { Table } from "./table.js";
+import { showTimes } from "./times.js";
+
+// Partial totals are added up anew for every look at them; this often at most, and less often where it takes long.
+const PAUSE_MS = 1500;
+const PAUSE_FACTOR = 5;
 
 const element = document.querySelector("[data-job]");
+const body = document.getElementById("report-body");
 const announcer = new Announcer(document.getElementById("announcements"));
 const card = new Card(element, null);
-const shownAsCompleted = !element.querySelector("[data-field=report]").hidden;
+
+// What the page shows: the job's status, and how many rows were in it.
+let shown = { status: body.dataset.status, rows: 0 };
+let wanted = null;
+let fetching = false;
+
+function enable() {
+  showTimes(body);
+  drawCharts(body);
+  enableCopying(body);
+  const totals = document.getElementById("totals");
+  if (totals) {
+    new Table(totals);
+  }
+}
+
+// Fetch what is below the card until it shows what is known of the job; one request at a time.
+async function refresh() {
+  if (fetching) {
+    return;
+  }
+  fetching = true;
+  while (wanted && (wanted.status !== shown.status || wanted.rows !== shown.rows)) {
+    const next = wanted;
+    const began = performance.now();
+    try {
+      const response = await fetch(`${next.url}body`);
+      if (!response.ok || response.redirected) {
+        break;
+      }
+      const fresh = document.createElement("template");
+      fresh.innerHTML = await response.text();
+      keepCharts(fresh.content);
+      body.replaceChildren(fresh.content);
+      body.dataset.status = next.status;
+      shown = { status: next.status, rows: next.rows };
+      enable();
+    } catch {
+      // The network is away; the next message of the socket brings us back here.
+      break;
+    }
+    const pause = Math.max(PAUSE_MS, (performance.now() - began) * PAUSE_FACTOR);
+    await new Promise((resolve) => window.setTimeout(resolve, pause));
+  }
+  fetching = false;
+}
 
 function onJobs(jobs) {
   const job = jobs.find((candidate) => candidate.id === element.dataset.job);
   if (!job) {
     return;
   }
-  if (job.status === "completed" && !shownAsCompleted) {
-    window.location.reload();
-    return;
-  }
   card.update(job);
   card.field("report").hidden = true;
   announcer.tell(job);
+  if (wanted === null) {
+    // The server has just rendered the page; only what has changed since is missing.
+    shown.rows = job.status === shown.status && job.status !== "processing" ? job.rows : shown.rows;
+  }
+  wanted = { status: job.status, rows: job.rows, url: job.url };
+  refresh();
+}
+
+function onRemoved(ids) {
+  if (ids.includes(element.dataset.job)) {
+    window.location.assign("/");
+  }
 }
 
 element.addEventListener("click", async (event) => {
@@ -35,4 +97,5 @@ element.addEventListener("click", async (event) => {
   }
 });
 
-new Live({ onJobs, onConnection: () => {} });
+enable();
+new Live({ shown: () => [element.dataset.job], onJobs, onRemoved, onConnection: () => {} });

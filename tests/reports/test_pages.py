@@ -1,19 +1,22 @@
 """Dashboard and report, and what can be done on them."""
 
+import gzip
+import re
+from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
-from asgiref.sync import sync_to_async
-from channels.db import database_sync_to_async
-from django.db import connections
-from django.test import AsyncClient, Client
+from django.test import Client
 
 from accounts.models import User
-from reports import lifecycle
+from reports import lifecycle, runner, sofar
 from reports.models import DepartmentTotal, Job
 from tests.conftest import MakeUpload
-from tests.files import HEADER
+from tests.files import HEADER, sales_csv
+from uploads import lifecycle as uploads
+from uploads.models import Upload
 
 pytestmark = pytest.mark.django_db(transaction=True)
 DATA = HEADER.encode() + b"Toys,2024-01-01,3\nBooks,2024-01-01,4000\nToys,never,1\n"
@@ -56,21 +59,13 @@ def test_a_file_name_is_text_and_never_markup(ann: Client, make_upload: MakeUplo
 def test_a_report_has_figures_totals_and_the_download(ann: Client, finished: Finished) -> None:
     job = finished(DATA)
     page = text(ann.get(f"/jobs/{job.pk}/"))
-    assert page.index("Books") < page.index("4,000") < page.index("Toys")
+    assert page.index(">Books<") < page.index(">4,000<") < page.index(">Toys<")
     assert "Done with 1 rejected row" in page
+    assert "<dt>Total sales</dt><dd>4,003</dd>" in page
+    assert "<dt>Departments</dt><dd>2</dd>" in page
+    assert "<dt>Rejected rows</dt><dd>1</dd>" in page
     assert f'href="/jobs/{job.pk}/result.csv"' in page
     assert "Read as UTF-8" in page
-
-
-def test_a_report_of_many_departments_is_paged_largest_first(ann: Client, finished: Finished) -> None:
-    rows = "".join(f"Dept {number:04},2024-01-01,{number}\n" for number in range(250))
-    job = finished((HEADER + rows).encode())
-    first, last = text(ann.get(f"/jobs/{job.pk}/")), text(ann.get(f"/jobs/{job.pk}/?page=3"))
-    assert "Dept 0249" in first
-    assert "Page 1 of 3" in first
-    assert "Dept 0000" not in first
-    assert "Dept 0000" in last
-    assert "Page 3 of 3" in text(ann.get(f"/jobs/{job.pk}/?page=999"))
 
 
 def test_a_failed_job_says_why(ann: Client, finished: Finished) -> None:
@@ -80,67 +75,15 @@ def test_a_failed_job_says_why(ann: Client, finished: Finished) -> None:
     assert "result.csv" not in page
 
 
-async def download(user: User, path: str) -> Any:
-    client = AsyncClient()
-    await client.aforce_login(user)
-    response = await client.get(path)
-    # The view ran in a thread of its own, whose connection Django's test client leaves open.
-    await sync_to_async(connections.close_all)()
-    return response
-
-
-async def test_the_result_is_downloaded_under_the_files_name(user: User, finished: Finished) -> None:
-    job = await database_sync_to_async(finished)(DATA, name='Köln "1".csv')
-    response = await download(user, f"/jobs/{job.pk}/result.csv")
-    assert response.status_code == 200
-    assert response["Content-Type"] == "text/csv"
-    assert "K%C3%B6ln%20%221%22-totals.csv" in response["Content-Disposition"]
-    content = b"".join([piece async for piece in response.streaming_content])
-    assert content == b"Department Name,Total Number of Sales\nBooks,4000\nToys,3\n"
-    assert response["Content-Length"] == str(len(content))
-
-
-async def test_the_rejected_rows_are_downloaded_with_their_reasons(user: User, finished: Finished) -> None:
-    job = await database_sync_to_async(finished)(DATA, name="sales.csv.gz")
-    response = await download(user, f"/jobs/{job.pk}/rejected.csv")
-    assert response.status_code == 200
-    assert 'filename="sales-rejected.csv"' in response["Content-Disposition"]
-    content = b"".join([piece async for piece in response.streaming_content]).decode()
-    header, row = content.splitlines()
-    assert header == "rowNumber,Department Name,Date,Number of Sales,error"
-    assert row.startswith("3,")
-
-
 def test_a_report_tells_why_rows_were_rejected(ann: Client, finished: Finished) -> None:
     job = finished(HEADER.encode() + b"Toys,never,1\n" * 1200 + b" ,2024-01-01,1\n")
     page = text(ann.get(f"/jobs/{job.pk}/"))
-    assert page.index("1,200 × the date is not a day") < page.index("1 × the department is empty")
+    first, second = '<span class="count">1,200</span> the date is not', '<span class="count">1</span> the department is'
+    assert page.index(first) < page.index(second)
     assert f'href="/jobs/{job.pk}/rejected.csv"' in page
 
 
-def test_rejected_rows_of_a_file_that_nobody_has_read_yet_are_refused(ann: Client, make_upload: MakeUpload) -> None:
-    job = make_upload(DATA).jobs.get()
-    response = ann.get(f"/jobs/{job.pk}/rejected.csv")
-    assert (response.status_code, response.json()["code"]) == (409, "no_result")
-
-
-def test_rejected_rows_of_somebody_else_are_not_found(
-    stranger: User, client_of: Callable[[User], Client], finished: Finished
-) -> None:
-    job = finished(DATA)
-    assert client_of(stranger).get(f"/jobs/{job.pk}/rejected.csv").status_code == 404
-
-
-def test_a_result_that_is_not_there_yet_is_refused(ann: Client, make_upload: MakeUpload) -> None:
-    job = make_upload(DATA).jobs.get()
-    response = ann.get(f"/jobs/{job.pk}/result.csv")
-    assert (response.status_code, response.json()["code"]) == (409, "no_result")
-    page = ann.get(f"/jobs/{job.pk}/result.csv", headers={"Accept": "text/html"})
-    assert page.status_code == 409
-    assert "Wait until it is done" in text(page)
-
-
-@pytest.mark.parametrize("page", ["", "result.csv"])
+@pytest.mark.parametrize("page", ["", "body", "table", "remove"])
 def test_somebody_elses_job_looks_like_none(
     client_of: Callable[[User], Client], stranger: User, finished: Finished, page: str
 ) -> None:
@@ -151,14 +94,14 @@ def test_somebody_elses_job_looks_like_none(
     assert theirs.content == none.content
 
 
-@pytest.mark.parametrize("page", ["", "result.csv"])
+@pytest.mark.parametrize("page", ["", "body", "table", "remove"])
 def test_nobody_is_sent_to_the_login(finished: Finished, page: str) -> None:
     response = Client().get(f"/jobs/{finished(DATA).pk}/{page}")
     assert response.status_code == 302
     assert response["Location"].startswith("/accounts/login/")
 
 
-@pytest.mark.parametrize("action", ["cancel", "retry"])
+@pytest.mark.parametrize("action", ["cancel", "retry", "again", "shares"])
 def test_actions_are_for_the_owner_by_post_with_csrf_token(
     client_of: Callable[[User], Client], user: User, stranger: User, make_upload: MakeUpload, action: str
 ) -> None:
@@ -169,6 +112,110 @@ def test_actions_are_for_the_owner_by_post_with_csrf_token(
     strict.force_login(user)
     assert strict.post(path).status_code == 403
     assert Job.objects.get().status == "pending"
+
+
+def test_a_report_shows_the_first_rejected_rows_as_text(ann: Client, finished: Finished) -> None:
+    job = finished(HEADER.encode() + b"<b>x</b>,never,1\n" + b"Toys,2024-01-01,many\n" * 30)
+    page = text(ann.get(f"/jobs/{job.pk}/"))
+    assert "&lt;b&gt;x&lt;/b&gt;" in page
+    assert "The first 20 of 31." in page
+
+
+def test_a_report_lets_its_job_run_again_with_other_columns(ann: Client, finished: Finished) -> None:
+    job = finished(b"Shop,Dept,Sales,Takings\nA,Toys,1,10\nB,Toys,2,20.5\n")
+    page = text(ann.get(f"/jobs/{job.pk}/"))
+    assert "<option selected>Dept</option>" in page
+    assert "<option>Shop</option>" in page
+    form = {"department": "Shop", "date": "", "sales": "Takings", "amounts": "true"}
+    response = ann.post(f"/jobs/{job.pk}/again", form)
+    again = Job.objects.exclude(pk=job.pk).get()
+    assert response["Location"] == f"/jobs/{again.pk}/"
+    runner.run_all()
+    again.refresh_from_db()
+    assert (again.status, again.total, again.upload_id) == ("completed", "30.5", job.upload_id)
+    job.refresh_from_db()
+    assert job.total == "3"
+
+
+def test_a_file_without_the_usual_columns_asks_which_is_which(ann: Client, finished: Finished) -> None:
+    job = finished(b"Shop;Takings\nA;1\n")
+    page = text(ann.get(f"/jobs/{job.pk}/"))
+    assert "Say which column is which" in page
+    assert page.count("<option>Takings</option>") == 3
+
+
+def test_a_gzip_file_is_asked_about_too(ann: Client, finished: Finished) -> None:
+    job = finished(gzip.compress(b"Shop,Takings\nA,1\n"), name="x.csv.gz")
+    assert "<option>Takings</option>" in text(ann.get(f"/jobs/{job.pk}/"))
+
+
+def test_columns_that_are_not_there_are_refused_by_the_new_job(ann: Client, finished: Finished) -> None:
+    job = finished(DATA)
+    ann.post(f"/jobs/{job.pk}/again", {"department": "Shop", "sales": "Number of Sales"})
+    runner.run_all()
+    assert Job.objects.exclude(pk=job.pk).get().error_code == "missing_columns"
+
+
+def test_a_job_whose_file_is_gone_cannot_run_again(ann: Client, finished: Finished) -> None:
+    job = finished(DATA)
+    uploads.cancel(job.upload)
+    response = ann.post(f"/jobs/{job.pk}/again", {}, headers={"Accept": "application/json"})
+    assert (response.status_code, response.json()["code"]) == (410, "upload_gone")
+    assert 'id="again"' not in text(ann.get(f"/jobs/{job.pk}/"))
+
+
+def test_a_running_job_shows_what_has_been_added_up_so_far(ann: Client, make_upload: MakeUpload, settings: Any) -> None:
+    data = sales_csv(400, departments=30)
+    settings.WINDOW_BYTES = len(data) // 4
+    job = make_upload(data, chunk=len(data) // 2, whole=False).jobs.get()
+    assert "The first totals appear here" in text(ann.get(f"/jobs/{job.pk}/"))
+    runner.run_all()
+    job.refresh_from_db()
+    page = text(ann.get(f"/jobs/{job.pk}/body"))
+    assert job.status == "processing"
+    assert "Partial totals." in page
+    assert f"<dt>Rows</dt><dd>{job.rows}</dd>" in page
+    # Not all thirty, and largest first.
+    rows = data.decode().splitlines()[1 : job.rows + 1]
+    totals = Counter[str]()
+    for row in rows:
+        totals[row.split(",")[0]] += int(row.split(",")[2])
+    shown = re.findall(r'class="name">([^<]+)<', page)
+    assert len(shown) == 20
+    assert [totals[name] for name in shown] == sorted(totals.values(), reverse=True)[:20]
+    assert f"<dt>Total sales</dt><dd>{sum(totals.values()):,}</dd>" in page
+
+
+def test_partial_totals_of_very_many_departments_are_left_out(
+    ann: Client, make_upload: MakeUpload, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sofar, "MAX_STATE_BYTES", 100)
+    data = sales_csv(400)
+    settings.WINDOW_BYTES = len(data) // 4
+    job = make_upload(data, chunk=len(data) // 2, whole=False).jobs.get()
+    runner.run_all()
+    assert "The first totals appear here" in text(ann.get(f"/jobs/{job.pk}/"))
+
+
+def test_a_job_is_removed_with_its_files_after_a_question(ann: Client, finished: Finished, files: Path) -> None:
+    job = finished(DATA)
+    assert "Remove sales.csv?" in text(ann.get(f"/jobs/{job.pk}/remove"))
+    assert any(path.is_file() for path in files.rglob("*"))
+    assert ann.post(f"/jobs/{job.pk}/remove", headers={"Accept": "text/html"})["Location"] == "/"
+    assert not Job.objects.exists()
+    assert not Upload.objects.exists()
+    assert not DepartmentTotal.objects.exists()
+    assert not any(path.is_file() for path in files.rglob("*"))
+
+
+def test_a_file_stays_as_long_as_another_report_is_made_from_it(ann: Client, finished: Finished) -> None:
+    job = finished(DATA)
+    again = lifecycle.run_again(job, {})
+    assert "The uploaded file stays" in text(ann.get(f"/jobs/{job.pk}/remove"))
+    assert ann.post(f"/jobs/{job.pk}/remove", headers={"Accept": "application/json"}).status_code == 204
+    runner.run_all()
+    again.refresh_from_db()
+    assert again.status == "completed"
 
 
 def test_cancel_and_retry_answer_scripts_with_the_job_and_forms_with_its_page(

@@ -4,13 +4,12 @@ import csv
 import gzip
 import io
 import uuid
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
-from asgiref.sync import async_to_sync
 from django.conf import settings
 from django.core.files.storage import default_storage
 
@@ -37,13 +36,8 @@ def result_of(job: Job) -> str:
 
 def rejected_rows(job: Job) -> list[list[str]]:
     """The report of rejected rows, as it is downloaded."""
-    chunks = downloads.rejected_rows(job).__aiter__()
-    content: bytes = async_to_sync(_join)(chunks)
+    content = b"".join(downloads.rejected_chunks(job))
     return list(csv.reader(io.StringIO(content.decode(), newline="")))
-
-
-async def _join(chunks: AsyncIterator[bytes]) -> bytes:
-    return b"".join([chunk async for chunk in chunks])
 
 
 def check_against_reference(job: Job, data: bytes) -> None:

@@ -1,0 +1,32 @@
+"""The columns of a job's file, for a person who wants to say which is which."""
+
+import zlib
+
+from reports.engine import HEAD_BYTES, first_fields
+from reports.engine.unpack import MAGIC
+from reports.models import Job
+from uploads.models import Upload
+from uploads.reader import PartLost, read
+
+# What a form lists; a first line with more fields is hardly a header.
+MAX_COLUMNS = 200
+
+
+def columns_of(job: Job) -> list[str]:
+    """The names in the file's first line, each once; nothing when the file is gone, or has no such line."""
+    header = _first_line(job.upload) if job.context is None else job.context["layout"]["header"] or []
+    return list(dict.fromkeys(name for name in header if name.strip()))[:MAX_COLUMNS]
+
+
+def _first_line(upload: Upload) -> list[str]:
+    size = min(upload.offset, HEAD_BYTES)
+    if not size or upload.state not in (Upload.State.RECEIVING, Upload.State.COMPLETE):
+        return []
+    try:
+        head = read(upload, 0, size)
+        if head.startswith(MAGIC):
+            head = zlib.decompressobj(wbits=31).decompress(head, HEAD_BYTES)
+    except (PartLost, zlib.error):
+        return []
+    names = first_fields(head, final=size == upload.length)
+    return [] if any("\0" in name for name in names) else names

@@ -1,0 +1,170 @@
+"""A report as pages show it: a job's figures, its charts, a page of its table. For its owner and for shared links."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from django.utils import timezone
+from django.utils.translation import ngettext
+
+from reports import columns, rejected, shares, sofar, words
+from reports.engine.numbers import Number
+from reports.engine.numbers import total as sum_of
+from reports.models import FINISHED, OPEN, Job
+from reports.pipelines import Line
+from reports.snapshots import describe
+from reports.templatetags.reports import number
+from reports.totals import Query, bar, page_of, percent
+from uploads.models import Upload
+
+Context = dict[str, Any]
+CHART_DEPARTMENTS = 10
+# Ten years; a longer span is a file with wrong dates, or one whose table tells more than a chart.
+CHART_MONTHS = 120
+
+
+@dataclass(frozen=True)
+class Figures:
+    """The headline. `total` is in decimal digits; `seconds` went by from the first claim on."""
+
+    total: str
+    departments: int
+    rows: int
+    bad_rows: int
+    seconds: float
+
+    @property
+    def good_rows(self) -> int:
+        return self.rows - self.bad_rows
+
+    @property
+    def rows_per_second(self) -> int:
+        return round(self.rows / self.seconds) if self.seconds > 0 else 0
+
+
+def report_of(job: Job, asked: Mapping[str, str], *, base: str) -> Context:
+    """All that the report of `job` shows to anybody; `base` is the address its own addresses begin with."""
+    context: Context = {"job": describe(job), "base": base, "error": words.error(job.error_code, job.error)}
+    if job.status == Job.Status.COMPLETED:
+        return context | _complete(job, asked)
+    return context | (_partial(job) if job.status in OPEN else {})
+
+
+def owners_report(job: Job, asked: Mapping[str, str], *, base: str) -> Context:
+    """`report_of`, and what only the owner sees and can do."""
+    context = report_of(job, asked, base=base)
+    if job.status not in FINISHED:
+        return context
+    there = job.upload.state in (Upload.State.RECEIVING, Upload.State.COMPLETE)
+    chosen = job.options.get("columns", {})
+    return context | {
+        "rejected": rejected.preview(job),
+        "columns": columns.columns_of(job) if there else [],
+        "chosen": _found(job) | chosen,
+        "amounts": bool(job.options.get("amounts")),
+        "can_run_again": there,
+        "shares": [{"share": share, "token": shares.token(share)} for share in shares.valid(job)],
+        "days": shares.DAYS,
+        "other_runs": job.upload.jobs.exclude(pk=job.pk).order_by("-created_at")[:10],
+    }
+
+
+def table_of(job: Job, asked: Mapping[str, str], *, base: str) -> Context:
+    """The table alone, for another order, search or page of it."""
+    return {"table": page_of(job, Query.read(asked)), "base": base}
+
+
+def _complete(job: Job, asked: Mapping[str, str]) -> Context:
+    assert job.started_at is not None
+    assert job.finished_at is not None
+    seconds = (job.finished_at - job.started_at).total_seconds()
+    top = job.totals.filter(rank__lte=CHART_DEPARTMENTS).order_by("rank")
+    largest = [Line(*line) for line in top.values_list("name", "total", "rows")]
+    months = [Line(*line) for line in job.months.values_list("month", "total", "rows")]
+    reasons = sorted(job.reasons.items(), key=lambda reason: -reason[1])
+    amounts = bool(job.options.get("amounts"))
+    return {
+        "figures": Figures(job.total, job.departments or 0, job.rows, job.bad_rows, seconds),
+        "table": page_of(job, Query.read(asked)),
+        "departments_chart": departments_chart(largest, job.total, job.departments or 0),
+        **_months(months),
+        "reasons": [(words.reason(code, amounts=amounts), rows) for code, rows in reasons],
+        "encoding": job.encoding,
+        "header": job.context and job.context["layout"]["header"],
+    }
+
+
+def _partial(job: Job) -> Context:
+    """What the windows folded so far tell."""
+    so_far = sofar.totals_so_far(job)
+    if so_far is None:
+        return {"partial": True}
+    assert job.started_at is not None
+    top = so_far.largest[0].total if so_far.largest else "0"
+    rows = [
+        {
+            "rank": rank,
+            "name": line.name,
+            "total": line.total,
+            "rows": line.rows,
+            "share": percent(line.total, so_far.total),
+            "bar": bar(line.total, top),
+        }
+        for rank, line in enumerate(so_far.largest, start=1)
+    ]
+    seconds = (timezone.now() - job.started_at).total_seconds()
+    return {
+        "partial": True,
+        "percent": percent(str(job.bytes_done), str(job.upload.length or 0)),
+        "figures": Figures(so_far.total, so_far.departments, job.rows, job.bad_rows, seconds),
+        "largest": rows,
+        "departments_chart": departments_chart(so_far.largest, so_far.total, so_far.departments),
+        **_months(so_far.months),
+    }
+
+
+def departments_chart(largest: Sequence[Line], total: str, departments: int) -> str:
+    """The chart of the largest departments, and one bar for all others, as `static/js/charts.js` reads it."""
+    shown = list(largest[:CHART_DEPARTMENTS])
+    labels, totals = [line.name for line in shown], [line.total for line in shown]
+    others = departments - len(shown)
+    if others > 0 and total:
+        rest = sum_of([_exact(total), *(_exact(_negated(line.total)) for line in shown)])
+        labels.append(ngettext("%(count)s other", "%(count)s others", others) % {"count": number(others)})
+        totals.append(str(rest))
+    return _chart(labels, totals)
+
+
+def _months(months: Sequence[Line]) -> Context:
+    shown = months[-CHART_MONTHS:]
+    return {
+        "months": shown,
+        "all_months": len(months),
+        "months_chart": _chart([line.name for line in shown], [line.total for line in shown]),
+    }
+
+
+def _chart(labels: Sequence[str], totals: Sequence[str]) -> str:
+    # Numbers for the bars' lengths, texts for people: a float cannot hold every total.
+    values = [float(_exact(total)) if len(total) < 300 else None for total in totals]
+    return json.dumps({"labels": labels, "values": values, "texts": [number(total) for total in totals]})
+
+
+def _exact(text: str) -> Number:
+    return Decimal(text) if "." in text else int(text)
+
+
+def _negated(text: str) -> str:
+    return text[1:] if text.startswith("-") else f"-{text}"
+
+
+def _found(job: Job) -> dict[str, str]:
+    """Which column the job took for what, by the header's names."""
+    if job.context is None or not job.context["layout"]["header"]:
+        return {}
+    layout = job.context["layout"]
+    positions = {role: layout["columns"][role] for role in ("department", "date", "sales")}
+    positions["department"] = positions["department"][0]
+    return {role: layout["header"][position] if position is not None else "" for role, position in positions.items()}

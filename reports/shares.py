@@ -1,0 +1,64 @@
+"""Links under which anybody may read a report.
+
+A link's address is the share's id with our signature, so that no address can be guessed or made up; whether it still
+holds is for the database to say, so that it can be revoked.
+"""
+
+import uuid
+from datetime import timedelta
+
+from django.core.signing import BadSignature, Signer
+from django.db.models import QuerySet
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from accounts.errors import Refusal
+from reports.models import Job, Share
+
+# How long a link may hold, in days.
+DAYS = (1, 7, 30, 90)
+# More valid links to one report than anybody keeps track of.
+MAX_VALID = 20
+_signer = Signer(salt="reports.share")
+
+
+def create(job: Job, *, days: int) -> Share:
+    """A new link to a completed job's report. Raises `Refusal` (400, 409)."""
+    if days not in DAYS:
+        raise Refusal("bad_days", _("Choose how long the link shall hold: 1, 7, 30 or 90 days."), status=400)
+    if job.status != Job.Status.COMPLETED:
+        raise Refusal("no_result", _("The job has no result yet. Wait until it is done."), status=409)
+    if valid(job).count() >= MAX_VALID:
+        raise Refusal("too_many_shares", _("There are too many links to this report. Revoke one first."), status=409)
+    return Share.objects.create(job=job, expires_at=timezone.now() + timedelta(days=days))
+
+
+def valid(job: Job) -> QuerySet[Share]:
+    """The links to the job's report that hold now."""
+    return Share.objects.filter(job=job, revoked_at=None, expires_at__gt=timezone.now())
+
+
+def token(share: Share) -> str:
+    """What stands in the link's address."""
+    return _signer.sign(share.pk.hex)
+
+
+def open_share(signed: str) -> Job:
+    """The job whose report a link shows. Raises `Refusal`: 404 for an address we never made, 410 for one that no longer
+    holds."""
+    try:
+        pk = uuid.UUID(_signer.unsign(signed))
+    except (BadSignature, ValueError):
+        raise Refusal("not_found", _("There is no such report. Check that the link is complete."), status=404) from None
+    share = Share.objects.select_related("job__upload").filter(pk=pk).first()
+    if share is None or share.revoked_at or share.expires_at <= timezone.now():
+        raise Refusal(
+            "link_ended", _("This link has expired or was revoked. Ask whoever sent it for a new one."), status=410
+        )
+    Share.objects.filter(pk=pk).update(opened_at=timezone.now())
+    return share.job
+
+
+def revoke(share: Share) -> None:
+    """Let the link open nothing from now on."""
+    Share.objects.filter(pk=share.pk, revoked_at=None).update(revoked_at=timezone.now())
