@@ -11,6 +11,7 @@ import sys
 import threading
 from types import FrameType
 
+from celery.signals import worker_ready
 from daphne.server import Server, twisted_loop
 from django.conf import settings
 from twisted.internet import reactor
@@ -59,6 +60,8 @@ def serve(host: str, port: int) -> None:
     )
     thread = threading.Thread(target=worker.start, name="worker", daemon=True)
     thread.start()
+    # Celery's own command tells so; a worker inside another program has to. With this the sweep begins.
+    worker_ready.send(sender=worker)
     # Twisted takes SIGTERM by itself, but SIGINT only if nobody has taken it before.
     reactor.callWhenRunning(signal.signal, signal.SIGINT, reactor.sigInt)
     endpoint = f"tcp:port={port}:interface={host}"

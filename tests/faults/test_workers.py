@@ -3,8 +3,10 @@
 import os
 import signal
 import socket
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -47,3 +49,41 @@ def test_a_worker_that_stops_is_forgotten_and_one_that_is_killed_is_not(site: Si
     assert stopped.wait(timeout=30) == 0
     killed.wait(timeout=10)
     assert known(site) == {name_of(killed)}
+
+
+@pytest.fixture
+def alone(tmp_path: Path) -> Iterator[Site]:
+    """A site in one process."""
+    started = Site(tmp_path, SWEEP_SECONDS="0.5", LEASE_SECONDS="2", WINDOW_BYTES="100000")
+    yield started
+    started.end()
+
+
+def value(site: Site, sql: str) -> Any:
+    with sqlite3.connect(f"file:{site.folder}/data/db.sqlite3?mode=ro", uri=True) as connection:
+        row = connection.execute(sql).fetchone()
+    connection.close()
+    return row and row[0]
+
+
+def test_everything_in_one_process_is_one_worker_that_is_forgotten_when_it_stops(alone: Site) -> None:
+    alone.prepare()
+    alone.serve()
+    process = alone.processes[-1]
+    wait_until(lambda: value(alone, "SELECT name FROM reports_worker") == name_of(process), what="the sign of life")
+    os.kill(process.pid, signal.SIGTERM)
+    assert process.wait(timeout=10) == 0
+    assert value(alone, "SELECT count(*) FROM reports_worker") == 0
+
+
+def test_a_job_whose_one_process_was_killed_goes_on_by_itself_after_the_next_start(alone: Site, tmp_path: Path) -> None:
+    token = alone.prepare()
+    address = alone.serve()
+    upload(address, token, write_sales(tmp_path / "sales.csv", 30_000_000))
+    wait_until(lambda: value(alone, "SELECT bytes_done FROM reports_job"), what="progress")
+    alone.processes[-1].signal_group(signal.SIGKILL)
+    alone.processes[-1].wait(timeout=10)
+    assert value(alone, "SELECT status FROM reports_job") == "processing"
+    alone.serve()
+    wait_until(lambda: value(alone, "SELECT status FROM reports_job") == "completed", what="the result", timeout=60)
+    assert value(alone, "SELECT group_concat(outcome, ' ') FROM reports_attempt") == "lost completed"
