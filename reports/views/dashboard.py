@@ -7,21 +7,25 @@ from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from accounts.access import require_user
-from reports import sample
-from reports.consumers import RECENT_JOBS
-from reports.models import Job
+from reports import history, sample
 from reports.snapshots import describe
 
 
 @require_safe
 @login_required
 def dashboard(request: HttpRequest) -> HttpResponse:
-    user = require_user(request)
-    jobs = Job.objects.filter(owner=user).select_related("upload").order_by("-created_at")
-    limits = {"max_bytes": settings.MAX_UPLOAD_BYTES, "chunk_bytes": settings.MAX_BODY_BYTES // 2}
-    return render(
-        request, "reports/dashboard.html", {"jobs": [describe(job) for job in jobs[:RECENT_JOBS]], "limits": limits}
-    )
+    chosen = history.Filter.read(request.GET)
+    page = history.page_of(require_user(request), chosen, number=request.GET.get("page"))
+    context = {
+        "jobs": [{**describe(job), "created": job.created_at} for job in page],
+        "page": page,
+        "chosen": chosen,
+        "states": [(state, words) for state, (words, _) in history.STATES.items()],
+        # Where new jobs belong as they come.
+        "is_newest": page.number == 1 and not chosen,
+        "limits": {"max_bytes": settings.MAX_UPLOAD_BYTES, "chunk_bytes": settings.MAX_BODY_BYTES // 2},
+    }
+    return render(request, "reports/dashboard.html", context)
 
 
 @require_safe

@@ -2,6 +2,8 @@
 
 import { bytes, count, duration, Rate } from "./format.js";
 import { labelOf } from "./labels.js";
+import { fill, gettext, ngettext } from "./text.js";
+import { showTimes } from "./times.js";
 
 const ETA_AFTER_MS = 3000;
 // An upload that has not grown for so long has nobody sending it; a slow line may need that long for a chunk.
@@ -13,7 +15,7 @@ export class Card {
   constructor(element, job) {
     this.element = element;
     this.job = job;
-    // What this page does for the upload: null, or { state, sent, problem }.
+    // What this page does for the upload: null, or { state, sent, problem, place }.
     this.local = null;
     this.offset = job ? job.upload.offset : 0;
     this.offsetChanged = performance.now() - QUIET_MS + FIRST_QUIET_MS;
@@ -62,10 +64,16 @@ export class Card {
       this.rateSince = null;
     }
     this.local = local;
-    if (local && local.state === "uploading") {
+    if (local && local.state === "uploading" && local.sent !== null) {
       this.uploadRate.add(local.sent);
       this.rateSince = this.rateSince ?? performance.now();
     }
+    this.render();
+  }
+
+  // This page was sending the file, and has it no more.
+  expectFile() {
+    this.offsetChanged = -QUIET_MS;
     this.render();
   }
 
@@ -74,7 +82,7 @@ export class Card {
     if (this.local && this.job.upload.state === "receiving" && this.job.can_cancel) {
       return this.local.state;
     }
-    return this.job.state;
+    return this.isWaitingForFile ? "waiting" : this.job.state;
   }
 
   // An unfinished upload that nobody seems to be sending.
@@ -83,70 +91,106 @@ export class Card {
   }
 
   render() {
-    const { job } = this;
-    const state = this.state;
+    const { job, state } = this;
     this.field("filename").textContent = job.filename;
     this.field("link").href = job.url;
     this.field("report").href = job.url;
-    this.field("state").dataset.state = this.isWaitingForFile ? "paused" : state;
-    this.field("label").textContent = labelOf(this.isWaitingForFile ? "waiting" : state, job.bad_rows);
+    this.field("state").dataset.state = state;
+    this.field("label").textContent = labelOf(state, job.bad_rows);
+    if (!job.can_remove) {
+      this.element.classList.remove("compact");
+    }
     this.renderUpload(state);
     this.renderWork();
-    this.renderTexts();
-    this.action("pause").hidden = state !== "uploading" || !this.local;
+    this.renderTexts(state);
+    this.action("pause").hidden = !this.local || !(state === "uploading" || state === "queued");
     this.action("resume").hidden = !(this.local && (state === "paused" || state === "reconnecting"));
     this.action("cancel").hidden = !job.can_cancel;
     this.action("retry").hidden = !job.can_retry;
+    this.action("remove").hidden = !job.can_remove;
+    this.action("remove").href = `${job.url}remove`;
     this.field("report").hidden = job.status !== "completed";
+    for (const action of this.element.querySelectorAll("[data-action]")) {
+      action.setAttribute("aria-label", `${action.textContent.trim()}: ${job.filename}`);
+    }
+    this.field("report").setAttribute("aria-label", `${this.field("report").textContent.trim()}: ${job.filename}`);
   }
 
   renderUpload(state) {
     const { length, offset } = this.job.upload;
-    const sent = Math.max(offset, this.local ? this.local.sent : 0);
+    const sent = Math.max(offset, this.local?.sent ?? 0);
     const bar = this.field("upload-bar");
-    bar.setAttribute("aria-label", `Upload of ${this.job.filename}`);
-    setBar(bar, sent, length);
-    const parts = [length === null ? bytes(sent) : `${bytes(sent)} of ${bytes(length)}`];
+    bar.setAttribute("aria-label", fill(gettext("Upload of %(filename)s"), { filename: this.job.filename }));
+    setBar(bar, sent, length, { isOver: this.job.can_remove });
+    const parts = [this.job.upload.state === "complete" ? bytes(length) : sizes(sent, length)];
     const rate = this.uploadRate.perSecond();
-    if (state === "uploading" && rate) {
-      parts.push(`${bytes(rate)}/s`);
-      if (this.rateSince !== null && performance.now() - this.rateSince > ETA_AFTER_MS) {
-        parts.push(`${duration((length - sent) / rate)} left`);
+    if (state === "uploading" && rate > 0) {
+      parts.push(fill(gettext("%(amount)s/s"), { amount: bytes(rate) }));
+      if (length !== null && this.rateSince !== null && performance.now() - this.rateSince > ETA_AFTER_MS) {
+        parts.push(fill(gettext("%(time)s left"), { time: duration((length - sent) / rate) }));
       }
+    } else if (state === "paused") {
+      parts.push(gettext("Paused"));
+    } else if (state === "queued" && this.local) {
+      parts.push(fill(gettext("Place %(place)s in the queue"), { place: count(this.local.place) }));
     }
-    this.field("upload-figures").textContent = parts.join(" · ");
+    write(this.field("upload-figures"), parts.join(" · "));
   }
 
   renderWork() {
     const { job } = this;
     const bar = this.field("work-bar");
-    bar.setAttribute("aria-label", `Processing of ${job.filename}`);
-    setBar(bar, job.status === "completed" ? job.upload.length : job.bytes_done, job.upload.length);
-    const parts = [`${count(job.rows)} rows`];
+    bar.setAttribute("aria-label", fill(gettext("Processing of %(filename)s"), { filename: job.filename }));
+    const done = job.status === "completed" ? job.upload.length : job.bytes_done;
+    setBar(bar, done, job.upload.length, { isOver: job.can_remove });
+    const rows = fill(ngettext("%(count)s row", "%(count)s rows", job.rows), { count: count(job.rows) });
+    const parts = [rows];
     if (job.bad_rows) {
-      parts.push(`${count(job.bad_rows)} rejected`);
+      parts.push(fill(gettext("%(count)s rejected"), { count: count(job.bad_rows) }));
     }
     const rate = this.rowRate.perSecond();
     if (job.can_cancel && rate > 0) {
-      parts.push(`${count(Math.round(rate))} rows/s`);
+      parts.push(fill(gettext("%(count)s rows/s"), { count: count(Math.round(rate)) }));
     }
-    this.field("work-figures").textContent = parts.join(" · ");
+    write(this.field("work-figures"), parts.join(" · "));
+    const size = job.upload.state === "complete" ? bytes(job.upload.length) : sizes(job.upload.offset, job.upload.length);
+    write(this.field("summary"), `${size} · ${rows}`);
   }
 
-  renderTexts() {
+  renderTexts(state) {
+    const created = this.field("created");
+    if (created.dateTime !== this.job.created_at) {
+      created.dateTime = this.job.created_at;
+      showTimes(this.element);
+    }
     const error = this.job.error || (this.local && this.local.problem) || "";
-    this.field("error").textContent = error;
+    write(this.field("error"), error);
     this.field("error").hidden = !error;
     const hint = this.field("hint");
-    hint.hidden = !this.isWaitingForFile;
+    hint.hidden = state !== "waiting";
     if (!hint.hidden) {
-      hint.textContent = `${bytes(this.job.upload.offset)} have arrived. Choose ${this.job.filename} again to go on from there.`;
+      const { filename, upload } = this.job;
+      const text = upload.offset
+        ? gettext("%(size)s have arrived. Choose %(filename)s again to go on from there.")
+        : gettext("Nothing has arrived yet. Choose %(filename)s again to upload it.");
+      write(hint, fill(text, { filename, size: bytes(upload.offset) }));
     }
   }
 }
 
-// A bar never goes back; without a total it shows that something is going on.
-function setBar(bar, value, total) {
+function sizes(part, whole) {
+  return whole === null ? bytes(part) : fill(gettext("%(part)s of %(whole)s"), { part: bytes(part), whole: bytes(whole) });
+}
+
+// What has not changed is left alone, so that a selection in it stays.
+function write(element, text) {
+  if (element.textContent !== text) {
+    element.textContent = text;
+  }
+}
+
+// A bar never goes back, but ends where things are; without a total it shows that something is going on.
+function setBar(bar, value, total, { isOver }) {
   if (total === null) {
     bar.removeAttribute("value");
     return;
@@ -154,5 +198,5 @@ function setBar(bar, value, total) {
   const maximum = total || 1;
   const before = bar.max === maximum && bar.hasAttribute("value") ? bar.value : 0;
   bar.max = maximum;
-  bar.value = total === 0 ? 1 : Math.max(before, value);
+  bar.value = total === 0 ? 1 : Math.max(isOver ? 0 : before, value);
 }

@@ -1,166 +1,425 @@
-// The dashboard: choose or drop files, watch them being uploaded and processed.
+// The dashboard: choose or drop files, check them, watch them being uploaded and processed, find the older ones.
 
 import { Card } from "./cards.js";
-import { bytes } from "./format.js";
-import { act, Announcer, csrfToken } from "./jobs.js";
+import { ask, prepare } from "./dialog.js";
+import { onDrop } from "./dropping.js";
+import { bytes, count, duration, percent } from "./format.js";
+import { csrfToken } from "./http.js";
+import { act, Announcer } from "./jobs.js";
 import { Live } from "./live.js";
+import { Notifier } from "./notify.js";
+import { Pages } from "./pages.js";
+import { peek } from "./peek.js";
+import { Queue } from "./queue.js";
+import { Reviews } from "./review.js";
+import { fill, gettext, ngettext } from "./text.js";
+import { showTimes } from "./times.js";
 import { Uploader } from "./uploads.js";
 
+// How long to wait for the list of unfinished uploads before a file counts as new.
+const LIVE_MS = 3000;
+// A connection that is back so soon was never worth a word.
+const INTERRUPTED_MS = 1500;
+const TICK_MS = 1000;
+const ETA_AFTER_MS = 3000;
+
 const form = document.getElementById("upload-form");
-const list = document.getElementById("jobs");
+const input = document.getElementById("files");
+const area = document.getElementById("history");
+const heading = document.getElementById("jobs-heading");
+const filters = document.getElementById("filters");
+const problems = document.getElementById("upload-problems");
+const total = document.getElementById("total");
+const connection = document.getElementById("connection");
 const template = document.getElementById("job-template");
-const problem = document.getElementById("upload-problem");
-const announcer = new Announcer(document.getElementById("announcements"));
+const dialog = document.getElementById("remove-dialog");
 const maxBytes = Number(form.dataset.maxBytes);
+
+const announcer = new Announcer(document.querySelector("#announcements [data-field=voice]"));
+const notifier = new Notifier({
+  region: document.getElementById("announcements"),
+  control: document.getElementById("notify"),
+});
 const uploader = new Uploader({
   url: form.dataset.uploadsUrl,
   csrfToken: csrfToken(),
   chunkBytes: Number(form.dataset.chunkBytes),
 });
+const queue = new Queue(uploader, onState);
 
-// Job id -> card; upload id -> what this page is sending, and what it said before its job's card was there.
+// Job id -> the job as last heard of; job id -> its card, if it is on the page.
+const jobs = new Map();
 const cards = new Map();
-const sendings = new Map();
+// Upload id -> the file, for those that this page has begun and that are not over; and what was said of an upload
+// before its job was heard of.
+const files = new Map();
 const earlyStates = new Map();
+// Uploads that this page has begun: their end is told even when nothing was heard of them before.
+const begun = new Set();
 
-function cardOf(job) {
-  let card = cards.get(job.id);
-  if (!card) {
-    const element = list.querySelector(`[data-job="${job.id}"]`);
-    card = element ? new Card(element, null) : Card.from(template, job);
-    if (!element) {
-      list.prepend(card.element);
-      document.getElementById("no-jobs").hidden = true;
-    }
-    card.element.addEventListener("click", (event) => onClick(event, card));
-    cards.set(job.id, card);
-  }
+// --- Cards
+
+function list() {
+  return document.getElementById("jobs");
+}
+
+function adopt(card, job) {
+  card.element.addEventListener("click", (event) => onClick(event, card));
+  cards.set(job.id, card);
   return card;
 }
 
-function onJobs(jobs) {
-  // New cards are put on top one by one, so the newest must come last.
-  for (const job of [...jobs].sort((a, b) => a.created_at.localeCompare(b.created_at))) {
-    const card = cardOf(job);
-    card.update(job);
-    announcer.tell(job);
-    if (earlyStates.has(job.upload.id)) {
-      card.setLocal(earlyStates.get(job.upload.id));
-      earlyStates.delete(job.upload.id);
-    }
-    const sending = sendings.get(job.upload.id);
-    if (sending && !job.can_cancel && job.status !== "completed") {
-      sendings.delete(job.upload.id);
-      sending.stop();
+// The card of `job`: the one there is, or a new one where the job belongs on what the page shows.
+function cardOf(job) {
+  const known = cards.get(job.id);
+  if (known) {
+    return known;
+  }
+  const element = list().querySelector(`[data-job="${job.id}"]`);
+  if (element) {
+    return adopt(new Card(element, null), job);
+  }
+  if (area.dataset.newest !== "true" && !queue.has(job.upload.id)) {
+    return null;
+  }
+  if (isOlderThanAll(job) && !queue.has(job.upload.id)) {
+    return null;
+  }
+  const card = adopt(Card.from(template, job), job);
+  list().prepend(card.element);
+  renderEmptiness();
+  return card;
+}
+
+// The snapshot reaches further back than the page.
+function isOlderThanAll(job) {
+  const shown = [...list().querySelectorAll("[data-field=created]")].map((time) => Date.parse(time.dateTime));
+  return shown.length > 0 && Date.parse(job.created_at) < Math.min(...shown);
+}
+
+function renderEmptiness() {
+  const isEmpty = !list().firstElementChild;
+  document.getElementById("no-jobs").hidden = !isEmpty;
+  if (!isEmpty) {
+    filters.hidden = false;
+  }
+}
+
+function forget(id) {
+  const card = cards.get(id);
+  cards.delete(id);
+  jobs.delete(id);
+  if (card) {
+    const hadFocus = card.element.contains(document.activeElement);
+    const next = card.element.nextElementSibling ?? card.element.previousElementSibling;
+    card.element.remove();
+    renderEmptiness();
+    if (hadFocus) {
+      (next?.querySelector("h3 a") ?? heading).focus();
     }
   }
 }
 
-function onState(uploadId, state) {
-  if (state === null) {
-    sendings.delete(uploadId);
+// --- What the server tells
+
+function onJobs(told) {
+  // New cards are put on top one by one, so the newest must come last.
+  for (const job of [...told].sort((a, b) => a.created_at.localeCompare(b.created_at))) {
+    const before = jobs.get(job.id);
+    if (before && job.version < before.version) {
+      continue;
+    }
+    jobs.set(job.id, job);
+    const card = cardOf(job);
+    if (card) {
+      card.update(job);
+      if (earlyStates.has(job.upload.id)) {
+        card.setLocal(earlyStates.get(job.upload.id));
+        earlyStates.delete(job.upload.id);
+      }
+    }
+    follow(job, before);
   }
-  const card = [...cards.values()].find((known) => known.job.upload.id === uploadId);
+}
+
+// What a change of `job` means for the upload in this page, and for the person.
+function follow(job, before) {
+  const { id } = job.upload;
+  const hasEnded = job.can_remove && (before ? !before.can_remove : begun.has(id));
+  if (hasEnded && job.status !== "cancelled") {
+    announcer.states.set(job.id, job.state);
+    notifier.ended(job);
+  } else {
+    announce(job);
+  }
+  if (job.can_remove && queue.has(id)) {
+    queue.stop(id);
+  } else if (job.state === "uploading" && before?.can_remove) {
+    // It is to run again: with the file, if it is still here.
+    if (files.has(id)) {
+      send(id, files.get(id));
+    } else {
+      cards.get(job.id)?.expectFile();
+    }
+  }
+}
+
+function announce(job) {
+  announcer.tell(job, cards.get(job.id)?.state);
+}
+
+function onState(uploadId, state) {
+  if (state === null && jobOf(uploadId)?.can_remove !== true) {
+    files.delete(uploadId);
+  }
+  const job = jobOf(uploadId);
+  const card = job && cards.get(job.id);
   if (card) {
     card.setLocal(state);
+    announce(job);
   } else {
     earlyStates.set(uploadId, state);
   }
 }
 
-async function onClick(event, card) {
-  const action = event.target.dataset.action;
-  const sending = sendings.get(card.job.upload.id);
-  if (action === "pause") {
-    sending.pause();
-  } else if (action === "resume") {
-    sending.resume();
-  } else if (action === "cancel" || action === "retry") {
-    try {
-      card.update(await act(card.job, action));
-    } catch (error) {
-      tellProblem(error.message);
-    }
+function jobOf(uploadId) {
+  return [...jobs.values()].find((job) => job.upload.id === uploadId && !job.can_remove) ??
+    [...jobs.values()].find((job) => job.upload.id === uploadId);
+}
+
+const live = new Live({
+  onJobs,
+  onRemoved: (ids) => ids.forEach(forget),
+  onConnection: tellConnection,
+  shown: () => [...list().querySelectorAll("[data-job]")].map((element) => element.dataset.job),
+});
+
+let interrupted = null;
+
+function tellConnection(connected) {
+  if (connected) {
+    window.clearTimeout(interrupted);
+    interrupted = null;
+    connection.hidden = true;
+  } else if (interrupted === null) {
+    interrupted = window.setTimeout(() => {
+      connection.hidden = false;
+    }, INTERRUPTED_MS);
   }
 }
 
-function tellProblem(text) {
-  problem.textContent = text;
-  problem.hidden = !text;
+// --- What the person does with a job
+
+async function onClick(event, card) {
+  const control = event.target.closest("[data-action]");
+  const action = control?.dataset.action;
+  const { job } = card;
+  if (action === "pause") {
+    queue.pause(job.upload.id);
+  } else if (action === "resume") {
+    queue.resume(job.upload.id);
+  } else if (action === "cancel" || action === "retry") {
+    await change(job, action);
+  } else if (action === "remove") {
+    event.preventDefault();
+    const title = fill(gettext("Remove %(filename)s?"), { filename: job.filename });
+    if (await ask(dialog, title)) {
+      await change(job, action);
+    }
+    return;
+  }
+  keepFocus(card, control);
+}
+
+async function change(job, action) {
+  tellProblems([]);
+  try {
+    const changed = await act(job, action);
+    if (changed) {
+      onJobs([changed]);
+    } else {
+      forget(job.id);
+      announcer.say(fill(gettext("%(filename)s has been removed."), { filename: job.filename }));
+    }
+  } catch (error) {
+    tellProblems([error.message]);
+  }
+}
+
+// A button that is not there any more hands the focus on to the one in its place.
+function keepFocus(card, control) {
+  if (control?.hidden && [control, document.body].includes(document.activeElement)) {
+    card.element.querySelector(".actions > :not([hidden])")?.focus();
+  }
+}
+
+function tellProblems(texts) {
+  problems.replaceChildren(
+    ...texts.map((text) => {
+      const line = document.createElement("p");
+      line.textContent = text;
+      return line;
+    }),
+  );
+  problems.hidden = !texts.length;
+}
+
+// --- Choosing files
+
+const reviews = new Reviews(document.getElementById("reviews"), document.getElementById("review-template"), {
+  start: async (file, options) => send(await uploader.create(file, options), file),
+  onEmpty: () => heading.focus({ preventScroll: true }),
+});
+
+function send(id, file) {
+  begun.add(id);
+  files.set(id, file);
+  queue.add(id, file);
+  renderTotal();
 }
 
 // The unfinished upload of this very file, if there is one that this page is not sending already.
 async function unfinishedUploadOf(file) {
-  for (const { job } of cards.values()) {
+  for (const job of jobs.values()) {
     const same = job.state === "uploading" && job.filename === file.name && job.upload.length === file.size;
-    if (same && !sendings.has(job.upload.id) && (await uploader.isOf(job.upload.id, file))) {
+    if (same && !queue.has(job.upload.id) && (await uploader.isOf(job.upload.id, file))) {
       return job.upload.id;
     }
   }
   return null;
 }
 
+// Begin what can go on at once, put the rest up for review; throws with what is wrong with the file.
 async function add(file) {
+  const words = { filename: file.name };
   if (file.size === 0) {
-    throw new Error(`${file.name} is empty.`);
+    throw new Error(fill(gettext("%(filename)s is empty. Export it again and check that it has rows."), words));
   }
   if (file.size > maxBytes) {
-    throw new Error(`${file.name} has ${bytes(file.size)}; files may have at most ${bytes(maxBytes)}.`);
+    const sizes = { ...words, size: bytes(file.size), most: bytes(maxBytes) };
+    throw new Error(fill(gettext("%(filename)s has %(size)s. A file may have at most %(most)s: split it."), sizes));
   }
-  const id = (await unfinishedUploadOf(file)) ?? (await uploader.create(file));
-  sendings.set(id, uploader.send(id, file, (state) => onState(id, state)));
+  if (reviews.has(file)) {
+    return;
+  }
+  const unfinished = await unfinishedUploadOf(file);
+  if (unfinished) {
+    send(unfinished, file);
+    return;
+  }
+  const look = await peek(file).catch(() => ({ unreadable: "unreadable" }));
+  const reason = reasonOf(look.unreadable);
+  if (reason) {
+    throw new Error(fill(reason, words));
+  }
+  reviews.add(file, look);
 }
 
-async function addAll(files) {
-  tellProblem("");
-  const problems = [];
-  for (const file of files) {
+function reasonOf(unreadable) {
+  switch (unreadable) {
+    case undefined:
+      return "";
+    case "empty":
+      return gettext("%(filename)s has no rows. Export it again and check that it has some.");
+    case "gzip":
+      return gettext("%(filename)s cannot be unpacked. Pack it again with gzip, or choose the CSV itself.");
+    case "workbook":
+      return gettext("%(filename)s is a workbook or a zip file. Save the table as CSV and choose that.");
+    case "no_text":
+      return gettext("%(filename)s is no text. Export the table as CSV and choose that.");
+    default:
+      return gettext("%(filename)s cannot be read. A folder cannot be uploaded; a file must not be moved meanwhile.");
+  }
+}
+
+async function addAll(chosen) {
+  tellProblems([]);
+  await Promise.race([live.ready, new Promise((resolve) => window.setTimeout(resolve, LIVE_MS))]);
+  const texts = [];
+  for (const file of chosen) {
     try {
       await add(file);
     } catch (error) {
-      problems.push(error.message);
+      texts.push(error.message);
     }
   }
-  tellProblem(problems.join(" "));
+  tellProblems(texts);
+  reviews.fold();
+  const { length } = reviews.panels;
+  if (length) {
+    announcer.say(fill(ngettext("%(count)s file to check", "%(count)s files to check", length), { count: count(length) }));
+    reviews.section.scrollIntoView({ block: "nearest" });
+  }
 }
 
 form.addEventListener("submit", (event) => event.preventDefault());
-document.getElementById("files").addEventListener("change", (event) => {
-  const files = [...event.target.files];
-  event.target.value = "";
-  addAll(files);
+input.addEventListener("change", () => {
+  const chosen = [...input.files];
+  input.value = "";
+  addAll(chosen);
+});
+onDrop(addAll);
+prepare(dialog);
+
+// --- The history
+
+new Pages({
+  form: filters,
+  area,
+  onSwap: ({ isPage }) => {
+    cards.clear();
+    showTimes(area);
+    for (const job of [...jobs.values()].sort((a, b) => a.created_at.localeCompare(b.created_at))) {
+      const isShown = list().querySelector(`[data-job="${job.id}"]`);
+      const card = isShown || queue.has(job.upload.id) ? cardOf(job) : null;
+      card?.update(job);
+    }
+    live.restart();
+    announcer.say(document.getElementById("found").textContent);
+    if (isPage) {
+      heading.focus({ preventScroll: true });
+      heading.scrollIntoView({ block: "nearest" });
+    }
+  },
+  onProblem: (text) => tellProblems([text]),
 });
 
-document.addEventListener("dragover", (event) => {
-  if (event.dataTransfer.types.includes("Files")) {
-    event.preventDefault();
-    document.body.classList.add("dragging");
+// --- What the time that has passed changes
+
+let movingSince = null;
+
+function renderTotal() {
+  const { files: all, done, sent, bytes: size, rate } = queue.totals;
+  movingSince = rate > 0 ? (movingSince ?? performance.now()) : null;
+  const parts = [];
+  if (!queue.isEmpty && all > 1) {
+    parts.push(fill(gettext("%(done)s of %(count)s uploaded"), { done: count(done), count: count(all) }));
+    if (rate > 0) {
+      parts.push(fill(gettext("%(amount)s/s"), { amount: bytes(rate) }));
+      if (performance.now() - movingSince > ETA_AFTER_MS) {
+        parts.push(fill(gettext("%(time)s left"), { time: duration((size - sent) / rate) }));
+      }
+    }
   }
-});
-document.addEventListener("dragleave", (event) => {
-  if (!event.relatedTarget) {
-    document.body.classList.remove("dragging");
+  total.textContent = parts.join(" · ");
+  if (!queue.isEmpty) {
+    announcer.progress(fill(gettext("%(percent)s uploaded"), { percent: percent(sent, size) }));
   }
-});
-document.addEventListener("drop", (event) => {
-  event.preventDefault();
-  document.body.classList.remove("dragging");
-  addAll([...event.dataTransfer.files]);
-});
+}
+
+window.setInterval(() => {
+  renderTotal();
+  cards.forEach((card) => {
+    if (card.job) {
+      card.render();
+      announce(card.job);
+    }
+  });
+}, TICK_MS);
 
 // Leaving would interrupt what is being sent; the browser asks first.
 window.addEventListener("beforeunload", (event) => {
-  if (sendings.size) {
+  if (!queue.isEmpty) {
     event.preventDefault();
   }
 });
-
-new Live({
-  onJobs,
-  onConnection: (connected) => {
-    document.getElementById("connection").hidden = connected;
-  },
-});
-
-// Labels that depend on the time that has passed.
-window.setInterval(() => cards.forEach((card) => card.render()), 2000);

@@ -4,6 +4,7 @@ import { fill, gettext, locale } from "./text.js";
 
 const integer = new Intl.NumberFormat(locale);
 const oneDigit = new Intl.NumberFormat(locale, { maximumFractionDigits: 1 });
+const percentage = new Intl.NumberFormat(locale, { style: "percent", maximumFractionDigits: 0 });
 const UNITS = ["B", "kB", "MB", "GB", "TB", "PB"];
 
 export function count(value) {
@@ -18,6 +19,11 @@ export function bytes(value) {
     unit += 1;
   }
   return `${oneDigit.format(scaled)} ${UNITS[unit]}`;
+}
+
+// Part of a whole, never 100 % before it is all there.
+export function percent(part, whole) {
+  return percentage.format(Math.floor((part * 100) / (whole || 1)) / 100);
 }
 
 // "about 2 min", rounded so that it does not flicker.

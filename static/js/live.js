@@ -4,15 +4,24 @@
 const FIRST_DELAY = 500;
 const LONGEST_DELAY = 15000;
 const NOT_LOGGED_IN = 4401;
+// As many as the server takes.
+const MOST_SHOWN = 50;
 
 export class Live {
-  // onJobs(jobs) is told of every job sent; onConnection(connected) of the state of the connection.
-  constructor({ onJobs, onConnection }) {
+  // onJobs(jobs) is told of every job sent, onRemoved(ids) of those that are no more, onConnection(connected) of the
+  // state of the connection. shown() gives the ids of the jobs on the page, which may be older than the latest ones.
+  constructor({ onJobs, onRemoved = () => {}, onConnection = () => {}, shown = () => [] }) {
     this.onJobs = onJobs;
+    this.onRemoved = onRemoved;
     this.onConnection = onConnection;
+    this.shown = shown;
     this.delay = FIRST_DELAY;
     this.timer = null;
     this.socket = null;
+    // Kept when the first snapshot has been told.
+    this.ready = new Promise((resolve) => {
+      this.tellReady = resolve;
+    });
     this.open();
     window.addEventListener("online", () => this.reopen());
     document.addEventListener("visibilitychange", () => {
@@ -24,14 +33,19 @@ export class Live {
 
   open() {
     const scheme = window.location.protocol === "https:" ? "wss" : "ws";
-    const socket = new WebSocket(`${scheme}://${window.location.host}/ws/jobs/`);
+    const asked = this.shown().slice(0, MOST_SHOWN);
+    const query = asked.length ? `?${new URLSearchParams(asked.map((id) => ["job", id]))}` : "";
+    const socket = new WebSocket(`${scheme}://${window.location.host}/ws/jobs/${query}`);
     this.socket = socket;
     socket.addEventListener("message", (event) => {
-      this.delay = FIRST_DELAY;
-      this.onConnection(true);
-      this.onJobs(JSON.parse(event.data).jobs);
+      if (socket === this.socket) {
+        this.onMessage(JSON.parse(event.data), asked);
+      }
     });
     socket.addEventListener("close", (event) => {
+      if (socket !== this.socket) {
+        return;
+      }
       if (event.code === NOT_LOGGED_IN) {
         window.location.reload();
         return;
@@ -42,12 +56,37 @@ export class Live {
     });
   }
 
+  onMessage(message, asked) {
+    this.delay = FIRST_DELAY;
+    this.onConnection(true);
+    if (message.type === "removed") {
+      this.onRemoved(message.jobs);
+      return;
+    }
+    this.onJobs(message.jobs);
+    if (message.type === "snapshot") {
+      const there = new Set(message.jobs.map((job) => job.id));
+      const gone = asked.filter((id) => !there.has(id));
+      if (gone.length) {
+        this.onRemoved(gone);
+      }
+      this.tellReady();
+    }
+  }
+
   // At once, if the connection is down: the network or the person has come back.
   reopen() {
     if (this.socket.readyState === WebSocket.CLOSED) {
-      window.clearTimeout(this.timer);
-      this.delay = FIRST_DELAY;
-      this.open();
+      this.restart();
     }
+  }
+
+  // Anew: the page shows other jobs now.
+  restart() {
+    const before = this.socket;
+    window.clearTimeout(this.timer);
+    this.delay = FIRST_DELAY;
+    this.open();
+    before.close();
   }
 }

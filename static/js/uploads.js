@@ -1,5 +1,8 @@
 // Sending a file in chunks over tus, with pause, resume, and patience with the network. window.tus is tus-js-client.
 
+import { detailOf, problemOf, request } from "./http.js";
+import { gettext } from "./text.js";
+
 const RETRY_DELAYS = [0, 1000, 3000, 5000, 10000, 20000, 30000, 60000];
 // When the client has given up, the page still asks every minute: the server may be away for a long time.
 const LAST_RETRY_DELAY = 60000;
@@ -14,17 +17,16 @@ export class Uploader {
     this.chunkBytes = chunkBytes;
   }
 
-  // Make an upload for `file` on the server and return its id.
-  async create(file) {
-    const metadata = metadataOf(file);
-    const response = await fetch(this.url, {
+  // Make an upload for `file` on the server and return its id; `options` are what choice.js tells of it.
+  async create(file, options = {}) {
+    const metadata = { ...metadataOf(file), ...options };
+    const response = await request(this.url, {
       method: "POST",
       headers: {
-        ...this.headers,
         "Tus-Resumable": TUS_VERSION,
         "Upload-Length": String(file.size),
         "Upload-Metadata": Object.entries(metadata)
-          .map(([key, value]) => `${key} ${base64(value)}`)
+          .map(([key, value]) => `${key} ${base64(value)}`.trim())
           .join(","),
       },
     });
@@ -36,10 +38,7 @@ export class Uploader {
 
   // Whether the unfinished upload `id` was begun with this very file: same name, size and time of last change.
   async isOf(id, file) {
-    const response = await fetch(`${this.url}${id}/`, {
-      method: "HEAD",
-      headers: { ...this.headers, "Tus-Resumable": TUS_VERSION },
-    });
+    const response = await request(`${this.url}${id}/`, { method: "HEAD", headers: { "Tus-Resumable": TUS_VERSION } });
     if (!response.ok) {
       return false;
     }
@@ -58,7 +57,8 @@ class Sending {
   constructor(uploader, uploadUrl, file, onState) {
     this.onState = onState;
     this.state = "uploading";
-    this.sent = 0;
+    // Unknown until the server has told where to go on.
+    this.sent = null;
     this.problem = "";
     this.upload = new window.tus.Upload(file, {
       // Without an endpoint the client never starts over by itself when asking for the offset fails.
@@ -131,12 +131,12 @@ class Sending {
   fail(error) {
     const response = error.originalResponse;
     if (!response || response.getStatus() >= 500) {
-      this.problem = "The connection was lost. The upload goes on where it was as soon as the network is back.";
+      this.problem = gettext("The connection was lost. The upload goes on where it was as soon as the network is back.");
       this.tell("reconnecting");
       window.setTimeout(this.tryAgain, LAST_RETRY_DELAY);
       return;
     }
-    this.problem = detailOf(response.getBody()) ?? "The server refused the upload.";
+    this.problem = detailOf(response.getBody()) ?? gettext("The server refused the upload.");
     this.tell("paused");
   }
 }
@@ -147,16 +147,4 @@ function metadataOf(file) {
 
 function base64(text) {
   return btoa(String.fromCodePoint(...new TextEncoder().encode(text)));
-}
-
-async function problemOf(response) {
-  return detailOf(await response.text()) ?? `The server answered ${response.status}. Reload the page and try again.`;
-}
-
-function detailOf(body) {
-  try {
-    return JSON.parse(body).detail ?? null;
-  } catch {
-    return null;
-  }
 }

@@ -1,0 +1,67 @@
+"""A person's jobs, newest first: filtered by how they stand, searched by file name, a page at a time.
+
+All of it reads the index of the owner's jobs in order, and stops when a page is full; only the number of pages of a
+filtered list needs the owner's jobs to be looked at one by one.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from urllib.parse import urlencode
+
+from django.core.paginator import Page, Paginator
+from django.db.models import Q, QuerySet
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
+from accounts.models import User
+from reports.models import OPEN, Job
+
+PER_PAGE = 20
+MAX_SEARCH_LENGTH = 255
+
+# What the address says -> what the person reads, and the jobs that it is.
+STATES: dict[str, tuple[str | Promise, Q]] = {
+    "running": (_("Running"), Q(status__in=OPEN)),
+    "done": (_("Done"), Q(status=Job.Status.COMPLETED)),
+    "rejects": (_("With rejected rows"), Q(status=Job.Status.COMPLETED, bad_rows__gt=0)),
+    "failed": (_("Failed"), Q(status=Job.Status.FAILED)),
+    "cancelled": (_("Cancelled"), Q(status=Job.Status.CANCELLED)),
+}
+
+
+@dataclass(frozen=True)
+class Filter:
+    """Which jobs to show: `state` is one of `STATES` or nothing, `search` a part of the file's name."""
+
+    state: str = ""
+    search: str = ""
+
+    @classmethod
+    def read(cls, query: Mapping[str, str]) -> "Filter":
+        """From the address of a page; what makes no sense there filters nothing."""
+        state = query.get("state", "")
+        # No name has a NUL, and PostgreSQL takes none.
+        search = query.get("q", "").replace("\0", "").strip()[:MAX_SEARCH_LENGTH]
+        return cls(state if state in STATES else "", search)
+
+    def __bool__(self) -> bool:
+        return bool(self.state or self.search)
+
+    @property
+    def query(self) -> str:
+        """As a part of an address."""
+        return urlencode({name: value for name, value in (("state", self.state), ("q", self.search)) if value})
+
+
+def jobs_of(owner: User, chosen: Filter) -> QuerySet[Job]:
+    jobs = Job.objects.filter(owner=owner).select_related("upload").order_by("-created_at", "-pk")
+    if chosen.state:
+        jobs = jobs.filter(STATES[chosen.state][1])
+    if chosen.search:
+        jobs = jobs.filter(upload__filename__icontains=chosen.search)
+    return jobs
+
+
+def page_of(owner: User, chosen: Filter, *, number: str | None = None) -> Page[Job]:
+    """A page of the jobs; the first or the last where there is no such number."""
+    return Paginator(jobs_of(owner, chosen), PER_PAGE).get_page(number)

@@ -1,0 +1,79 @@
+// The history's pages and filters without leaving the page: an upload in it goes on. Without this they are ordinary links
+// and an ordinary form.
+
+import { request } from "./http.js";
+
+export class Pages {
+  // `form` filters, `area` holds the list and its pager. onSwap({ isPage }) is told when the area shows something else;
+  // `isPage` when somebody has turned a page.
+  constructor({ form, area, onSwap, onProblem }) {
+    this.form = form;
+    this.area = area;
+    this.onSwap = onSwap;
+    this.onProblem = onProblem;
+    this.latest = 0;
+    form.addEventListener("submit", (event) => {
+      event.preventDefault();
+      this.filter();
+    });
+    form.elements.state.addEventListener("change", () => this.filter());
+    form.elements.q.addEventListener("search", () => this.filter());
+    area.addEventListener("click", (event) => {
+      const link = event.target.closest("a[data-page]");
+      if (link && !(event.ctrlKey || event.metaKey || event.shiftKey || event.altKey)) {
+        event.preventDefault();
+        this.go(link.href, { isPage: true });
+      }
+    });
+    window.addEventListener("popstate", () => this.show(window.location.href, { isPage: false }));
+  }
+
+  filter() {
+    const fields = new URLSearchParams(new FormData(this.form));
+    const chosen = new URLSearchParams([...fields].filter(([, value]) => value.trim()));
+    const query = chosen.toString();
+    const url = this.form.action + (query ? `?${query}` : "");
+    if (url !== window.location.href) {
+      this.go(url, { isPage: false });
+    }
+  }
+
+  async go(url, how) {
+    if (await this.show(url, how)) {
+      window.history.pushState(null, "", url);
+    }
+  }
+
+  // Of several that were asked for in a hurry the last counts.
+  async show(url, { isPage }) {
+    this.latest += 1;
+    const turn = this.latest;
+    this.area.ariaBusy = "true";
+    try {
+      const response = await request(url, { headers: { Accept: "text/html" } });
+      const page = new DOMParser().parseFromString(await response.text(), "text/html");
+      const found = page.getElementById(this.area.id);
+      if (turn !== this.latest) {
+        return false;
+      }
+      if (!response.ok || !found) {
+        window.location.assign(url);
+        return false;
+      }
+      this.area.replaceChildren(...found.children);
+      Object.assign(this.area.dataset, found.dataset);
+      const fields = new URL(url).searchParams;
+      this.form.elements.state.value = fields.get("state") ?? "";
+      this.form.elements.q.value = fields.get("q") ?? "";
+      this.onSwap({ isPage });
+      return true;
+    } catch (error) {
+      this.onProblem(error.message);
+      return false;
+    } finally {
+      if (turn === this.latest) {
+        this.area.ariaBusy = "false";
+      }
+    }
+  }
+}
