@@ -246,7 +246,7 @@ def cancel(job: Job) -> None:
     changed = changed or opened.update(cancel_requested=True, version=F("version") + 1) == 1
     job.refresh_from_db()
     if not changed:
-        raise Refusal("job_finished", f"The job is {job.status} already; nothing to cancel.", status=409)
+        raise Refusal("job_finished", _("The job has ended already; there is nothing to cancel."), status=409)
     _announce(job.pk)
 
 
@@ -272,11 +272,7 @@ def retry(job: Job) -> None:
         )
         if not changed:
             job.refresh_from_db()
-            raise Refusal(
-                "job_not_retryable",
-                f"The job is {job.status}; only failed or cancelled jobs can be retried.",
-                status=409,
-            )
+            raise Refusal("job_not_retryable", _("Only failed or cancelled jobs can be retried."), status=409)
         _announce(job.pk)
         transaction.on_commit(lambda: hint_if_runnable(job.pk))
     job.refresh_from_db()
@@ -299,8 +295,11 @@ def delete(job: Job) -> None:
     """
     with transaction.atomic():
         # Two jobs of one upload that are deleted at once must not each leave the upload to the other.
-        upload = Upload.objects.select_for_update().get(pk=job.upload_id)
+        upload = Upload.objects.select_for_update().filter(pk=job.upload_id).first()
         job_id, owner_id = job.pk, job.owner_id
+        if upload is None:
+            # Somebody else has just removed both.
+            return
         Job.objects.filter(pk=job_id).delete()
         transaction.on_commit(lambda: events.announce_removed(owner_id, job_id))
         last = not Job.objects.filter(upload=upload).exists()

@@ -1,22 +1,22 @@
 """The totals of a finished job as its table shows them: in any order, searched, a page at a time.
 
-At a million departments each page is a range of an index; only a search reads them all, and it reads names alone.
+At a million departments each page is a range of an index; only a search reads them all.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
+from operator import attrgetter
 from urllib.parse import urlencode
-
-from django.db.models import QuerySet
 
 from reports.models import DepartmentTotal, Job
 
 PAGE_ROWS = 50
-# What the table can be sorted by, in the order of its columns, and how the database calls it: names are written in order
-# of the primary key.
-_FIELDS = {"name": "pk", "total": "rank", "rows": "rows"}
-# The order in which a column is sorted first: large numbers, then small ones; names from A.
+# More found than this are not ordered in memory.
+FEW = 10_000
+# A limit that is none: without one Django would count in an order of the database's choice.
+_ALL = 2**40
+# The columns that sort the table, and the order in which each does so first: large numbers before small, names from A.
 _FIRST = {"name": "name", "total": "-total", "rows": "-rows"}
 LARGEST_FIRST = "-total"
 
@@ -35,10 +35,26 @@ class Query:
         sort = asked.get("sort", "")
         page = asked.get("page", "")
         return cls(
-            sort=sort if sort.removeprefix("-") in _FIELDS else LARGEST_FIRST,
+            sort=sort if sort.removeprefix("-") in _FIRST else LARGEST_FIRST,
             search=asked.get("q", "").strip()[:200],
             page=int(page) if page.isascii() and page.isdigit() and len(page) < 10 else 1,
         )
+
+    @property
+    def column(self) -> str:
+        return self.sort.removeprefix("-")
+
+    @property
+    def falling(self) -> bool:
+        return self.sort.startswith("-")
+
+    @property
+    def order(self) -> list[str]:
+        """The order for the database. The largest total has the smallest rank; equal numbers of rows go by name."""
+        if self.column == "total":
+            return ["rank" if self.falling else "-rank"]
+        sign = "-" if self.falling else ""
+        return [f"{sign}pk"] if self.column == "name" else [f"{sign}rows", f"{sign}pk"]
 
     def address(self, *, sort: str | None = None, page: int = 1) -> str:
         """The query part of the address of another order or page of the same search."""
@@ -48,9 +64,9 @@ class Query:
 
     def sorted_by(self, column: str) -> str:
         """How the column is sorted now, as `aria-sort` tells it; empty when the table is not sorted by it."""
-        if self.sort.removeprefix("-") != column:
+        if self.column != column:
             return ""
-        return "descending" if self.sort.startswith("-") else "ascending"
+        return "descending" if self.falling else "ascending"
 
     def sort_address(self, column: str) -> str:
         """Where the column's heading leads: to its first order, or to the other way round."""
@@ -116,43 +132,50 @@ class Page:
     def columns(self) -> dict[str, dict[str, str]]:
         """For each column's heading: how it is sorted, and where it leads."""
         return {
-            name: {"sorted": self.query.sorted_by(name), "address": self.query.sort_address(name)} for name in _FIELDS
+            name: {"sorted": self.query.sorted_by(name), "address": self.query.sort_address(name)} for name in _FIRST
         }
 
 
 def page_of(job: Job, query: Query) -> Page:
     """The page that `query` asks for; the last one when it asks for more than there are."""
-    totals = job.totals.all()
-    if query.search:
-        totals = totals.filter(name__icontains=query.search)
-        count = totals.count()
-    else:
-        count = job.departments or 0
-    page = Page(query, [], count)
     top = job.totals.filter(rank=1).values_list("total", flat=True).first() or "0"
-    lines = _lines(totals, query, page.first_row - 1, by_rank=not query.search, count=count)
-    page.rows.extend(
+    count, lines = _searched(job, query) if query.search else _ranged(job, query)
+    rows = [
         Row(line.rank, line.name, line.total, line.rows, percent(line.total, job.total), bar(line.total, top))
         for line in lines
-    )
-    return page
+    ]
+    return Page(query, rows, count)
 
 
-def _lines(
-    totals: QuerySet[DepartmentTotal], query: Query, start: int, *, by_rank: bool, count: int
-) -> list[DepartmentTotal]:
-    column, falling = query.sort.removeprefix("-"), query.sort.startswith("-")
-    if column == "total":
-        # The largest total has the smallest rank.
-        order = "rank" if falling else "-rank"
-        if by_rank:
-            # Ranks have no gaps, so a page is a range of them, however deep in the table it lies.
-            low = start if falling else count - start - PAGE_ROWS
-            return list(totals.filter(rank__gt=low, rank__lte=low + PAGE_ROWS).order_by(order))
-        return list(totals.order_by(order)[start : start + PAGE_ROWS])
-    field = _FIELDS[column]
-    order_by = [f"-{field}", "-pk"] if falling else [field, "pk"]
-    return list(totals.order_by(*dict.fromkeys(order_by))[start : start + PAGE_ROWS])
+def _ranged(job: Job, query: Query) -> tuple[int, list[DepartmentTotal]]:
+    """How many there are in all, and a page of them."""
+    count = job.departments or 0
+    start = Page(query, [], count).first_row - 1
+    if query.column == "total":
+        # Ranks have no gaps, so a page is a range of them, however deep in the table it lies.
+        low = start if query.falling else count - start - PAGE_ROWS
+        totals = job.totals.filter(rank__gt=low, rank__lte=low + PAGE_ROWS)
+        return count, list(totals.order_by(*query.order))
+    return count, list(job.totals.order_by(*query.order)[start : start + PAGE_ROWS])
+
+
+def _searched(job: Job, query: Query) -> tuple[int, list[DepartmentTotal]]:
+    """How many are found, and a page of them.
+
+    A search reads all names. Reading them in the order in which they were written is many times as fast as in any
+    other, so what is found is ordered afterwards; unless very many are found, of which a page in any order is near.
+    """
+    matching = job.totals.filter(name__icontains=query.search)
+    as_written = matching.order_by("pk")
+    found = list(as_written.values_list("pk", "rank", "rows", named=True)[: FEW + 1])
+    count = len(found) if len(found) <= FEW else as_written[:_ALL].count()
+    start = Page(query, [], count).first_row - 1
+    if count > FEW:
+        return count, list(matching.order_by(*query.order)[start : start + PAGE_ROWS])
+    key = attrgetter(*(name.removeprefix("-") for name in query.order))
+    found.sort(key=key, reverse=query.order[0].startswith("-"))
+    shown = [line.pk for line in found[start : start + PAGE_ROWS]]
+    return count, list(job.totals.filter(pk__in=shown).order_by(*query.order))
 
 
 def percent(part: str, whole: str) -> Decimal | None:

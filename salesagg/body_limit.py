@@ -8,8 +8,10 @@ already cost its price. So the limit is set where the headers are read, whatever
 import json
 from typing import Any
 
+from csp.utils import build_policy
 from daphne import http_protocol
 from django.conf import settings
+from django.template.loader import render_to_string
 from twisted.internet import reactor
 
 # After the refusal a client may still be sending. Closing at once would reset the connection and could destroy the
@@ -48,14 +50,21 @@ class LimitedRequest(http_protocol.WebRequest):  # type: ignore[misc]
     def refuse(self) -> None:
         """Answer at once and end the connection."""
         self.refused = True
-        detail = f"A request may have at most {settings.MAX_BODY_BYTES} bytes. Send large files in chunks to /uploads/."
-        body = json.dumps({"code": "body_too_large", "detail": detail, "status": 413}).encode()
+        if b"text/html" in (self.getHeader(b"accept") or b""):
+            kind, body = b"text/html; charset=utf-8", render_to_string("413.html").encode()
+        else:
+            kind, body = b"application/problem+json", _problem()
         transport = self.channel.transport
         transport.write(
-            b"HTTP/1.1 413 Content Too Large\r\nContent-Type: application/problem+json\r\n"
-            b"Connection: close\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
+            b"HTTP/1.1 413 Content Too Large\r\nContent-Type: %b\r\nContent-Security-Policy: %b\r\n"
+            b"Connection: close\r\nContent-Length: %d\r\n\r\n%b" % (kind, build_policy().encode(), len(body), body)
         )
         reactor.callLater(LINGER_SECONDS, transport.abortConnection)
+
+
+def _problem() -> bytes:
+    detail = f"A request may have at most {settings.MAX_BODY_BYTES} bytes. Send large files in chunks to /uploads/."
+    return json.dumps({"code": "body_too_large", "detail": detail, "status": 413}).encode()
 
 
 def install() -> None:

@@ -7,7 +7,9 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import F, Sum
 from django.db.models.functions import Coalesce
+from django.template.defaultfilters import filesizeformat
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from accounts.errors import Refusal
 from accounts.models import User
@@ -97,19 +99,26 @@ def check_quota(owner: User, *, more: int) -> None:
     if used + more > settings.QUOTA_BYTES:
         raise Refusal(
             "quota_exceeded",
-            f"You have stored {used} of {settings.QUOTA_BYTES} bytes; {more} more do not fit. Delete uploads first.",
+            _("You have stored %(used)s of %(quota)s; %(more)s more do not fit. Remove reports first.")
+            % {
+                "used": filesizeformat(used),
+                "quota": filesizeformat(settings.QUOTA_BYTES),
+                "more": filesizeformat(more),
+            },
             status=413,
         )
 
 
 def gone(upload: Upload) -> Refusal:
-    how = "expired" if upload.state == State.EXPIRED else "was cancelled"
-    return Refusal("gone", f"This upload {how}. Start a new one.", status=410)
+    if upload.state == State.EXPIRED:
+        return Refusal("gone", _("This upload expired. Start a new one."), status=410)
+    return Refusal("gone", _("This upload was cancelled. Start a new one."), status=410)
 
 
 def _check_length(length: int) -> None:
     if length > settings.MAX_UPLOAD_BYTES:
-        raise Refusal("too_large", f"Files may have at most {settings.MAX_UPLOAD_BYTES} bytes.", status=413)
+        largest = filesizeformat(settings.MAX_UPLOAD_BYTES)
+        raise Refusal("too_large", _("Files may have at most %(largest)s.") % {"largest": largest}, status=413)
 
 
 def _end(upload: Upload, state: State, *, from_states: list[State]) -> bool:

@@ -19,6 +19,7 @@ from django.core.files.storage import default_storage
 from django.db import transaction
 from django.db.models import F, Q
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from accounts.errors import Refusal
 from uploads import lifecycle
@@ -91,9 +92,8 @@ def _store(upload: Upload, *, offset: int, size: int, body: IO[bytes], checksum:
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             logger.error("storage full: upload %s at offset %d", upload.pk, offset)
-            raise Refusal(
-                "storage_full", "The server's storage is full. What was received is kept; try again later.", status=507
-            ) from error
+            message = _("The server's storage is full. What was received is kept; try again later.")
+            raise Refusal("storage_full", message, status=507) from error
         raise
     try:
         if source.received != size:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 from django.test import Client
 
-from reports import runner
+from reports import runner, totals
 from reports.models import Job
 from reports.totals import PAGE_ROWS, Query, page_of
 from tests.conftest import MakeUpload
@@ -59,8 +59,12 @@ def test_a_page_beyond_the_last_is_the_last_and_nonsense_the_first(job: Job) -> 
         assert names(job, page=nonsense) == names(job)
 
 
+@pytest.mark.parametrize("few", [5, 10_000])
 @pytest.mark.parametrize("sort", ["", "total", "name", "-rows"])
-def test_a_search_keeps_the_order_and_counts_what_it_finds(job: Job, sort: str) -> None:
+def test_a_search_keeps_the_order_and_counts_what_it_finds(
+    job: Job, sort: str, few: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(totals, "FEW", few)
     page = page_of(job, Query.read({"q": "DEPT 001", "sort": sort}))
     assert page.count == 10
     found = [int(row.name[5:]) for row in page.rows]

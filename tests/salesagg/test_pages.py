@@ -2,10 +2,13 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
+from django.http import HttpResponse
 from django.test import Client
 
+from accounts.models import User
 from tests.services.processes import ROOT
 
 pytestmark = pytest.mark.django_db
@@ -35,6 +38,34 @@ def test_a_page_that_is_not_there_says_so_and_leads_back() -> None:
     assert response.status_code == 404
     assert "There is no such page" in response.content.decode()
     assert 'href="/"' in response.content.decode()
+
+
+def test_an_error_of_ours_is_told_in_a_page_of_its_own(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*args: Any, **kwargs: Any) -> HttpResponse:
+        raise RuntimeError
+
+    monkeypatch.setattr("reports.sample.sales_csv", broken)
+    response = Client(raise_request_exception=False).get("/sample.csv")
+    assert response.status_code == 500
+    assert "What you uploaded is kept" in response.content.decode()
+
+
+def test_a_form_that_was_open_too_long_says_what_to_do(user: User) -> None:
+    strict = Client(enforce_csrf_checks=True)
+    strict.force_login(user)
+    response = strict.post("/accounts/logout/")
+    assert response.status_code == 403
+    assert "Reload the page you came from" in response.content.decode()
+
+
+@pytest.mark.parametrize(
+    ("accept", "language", "text"),
+    [("de-AT,de;q=0.9", "de", "Diese Seite gibt es nicht"), ("fr", "en", "There is no such page")],
+)
+def test_pages_are_in_the_language_that_the_browser_asks_for(accept: str, language: str, text: str) -> None:
+    page = Client(headers={"Accept-Language": accept}).get("/no-such-page").content.decode()
+    assert f'<html lang="{language}">' in page
+    assert text in page
 
 
 @pytest.mark.parametrize("template", sorted((ROOT / "templates").rglob("*.html")), ids=lambda path: path.name)

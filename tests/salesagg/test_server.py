@@ -70,6 +70,18 @@ def test_a_body_over_the_cap_is_refused_by_its_length_before_it_is_sent(server: 
     assert (status, problem["code"]) == (413, "body_too_large")
 
 
+def test_a_browser_is_told_so_in_a_page(server: Server) -> None:
+    with server.connect() as connection:
+        connection.putrequest("POST", "/account/")
+        connection.putheader("Content-Length", str(33 * MIB))
+        connection.putheader("Accept", "text/html,*/*")
+        connection.endheaders()
+        with connection.getresponse() as response:
+            assert response.status == 413
+            assert "default-src 'none'" in (response.getheader("Content-Security-Policy") or "")
+            assert "sends them in pieces" in response.read().decode()
+
+
 @pytest.mark.parametrize("chunked", [False, True])
 def test_a_huge_body_is_cut_off_while_it_is_sent_and_not_kept_in_memory(server: Server, chunked: bool) -> None:
     process = psutil.Process(server.process.pid)
