@@ -1,12 +1,21 @@
-"""Users and API tokens in the admin."""
+"""Users, their API tokens and their sessions in the admin."""
 
-from django.contrib import admin
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+import allauth.usersessions.admin  # noqa: F401  (registers what is registered anew below)
+from allauth.usersessions.models import UserSession
+from django.contrib import admin, messages
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
+from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from accounts import tokens
+from accounts import browsers, deletion, holdings, sessions, tokens
 from accounts.models import ApiToken, User
+
+admin.site.unregister(UserSession)
 
 
 @admin.register(User)
@@ -22,6 +31,37 @@ class UserAdmin(DjangoUserAdmin[User]):
         ("Dates", {"fields": ("last_login", "date_joined")}),
     )
     add_fieldsets = ((None, {"classes": ("wide",), "fields": ("email", "usable_password", "password1", "password2")}),)
+
+    def delete_model(self, request: HttpRequest, obj: User) -> None:
+        self._delete(request, obj)
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
+        for user in queryset:
+            self._delete(request, user)
+
+    def get_deleted_objects(
+        self, objs: Sequence[User] | QuerySet[User], request: HttpRequest
+    ) -> tuple[list[Any], dict[str, int], set[str], list[Any]]:
+        """What is lost, counted. Django would load every row of it, and ask for leave to delete each by itself."""
+        told: list[Any] = []
+        counts: dict[str, int] = {}
+        for user in objs:
+            losses = holdings.losses(user)
+            told += [str(user), [f"{loss.label}: {loss.count}" for loss in losses]] if losses else [str(user)]
+            for label, count in [("Users", 1), *((loss.label, loss.count) for loss in losses)]:
+                counts[label] = counts.get(label, 0) + count
+        # Whether this person may delete users at all is asked elsewhere, and is what counts.
+        return told, counts, set(), []
+
+    def _delete(self, request: HttpRequest, user: User) -> None:
+        deletion.close(user)
+        # Django wraps the admin's page in a transaction; files do not come back when it is rolled back.
+        transaction.on_commit(partial(self._finish, request, user))
+
+    def _finish(self, request: HttpRequest, user: User) -> None:
+        if not deletion.finish(user):
+            told = f"{user} is locked, but not all files could be deleted. It is tried again within minutes."
+            self.message_user(request, told, level=messages.WARNING)
 
 
 @admin.register(ApiToken)
@@ -48,3 +88,36 @@ class ApiTokenAdmin(admin.ModelAdmin[ApiToken]):
         for token in queryset:
             tokens.revoke(token)
         self.message_user(request, f"{len(queryset)} token(s) revoked.")
+
+
+@admin.register(UserSession)
+class UserSessionAdmin(admin.ModelAdmin[Any]):
+    """Signed-in sessions are watched and ended; deleting the record alone would end nothing."""
+
+    list_display = ("user", "browser", "ip", "created_at", "last_seen_at")
+    list_filter = ("created_at", "last_seen_at")
+    list_select_related = ("user",)
+    search_fields = ("user__email", "ip", "user_agent")
+    fields = ("user", "user_agent", "ip", "created_at", "last_seen_at")
+    ordering = ("-last_seen_at",)
+    actions = ("end",)
+
+    @admin.display(description="browser", ordering="user_agent")
+    def browser(self, session: Any) -> str:
+        return browsers.describe(session.user_agent)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_end_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("usersessions.change_usersession")
+
+    @admin.action(description="Sign out selected sessions", permissions=["end"])
+    def end(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
+        self.message_user(request, f"{sessions.end(queryset)} session(s) signed out.")

@@ -7,7 +7,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonRespons
 from django.shortcuts import render
 from django.utils import translation
 
-from accounts import tokens
+from accounts import sessions, tokens
 from accounts.access import unauthorized
 from accounts.errors import Refusal
 from accounts.models import User
@@ -44,7 +44,7 @@ class TokenMiddleware:
 
 
 class LanguageMiddleware:
-    """The language that a person has chosen in the profile; Django's `LocaleMiddleware` has asked the browser before."""
+    """The language that a person has chosen in the profile; `LocaleMiddleware` has asked the browser before."""
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
@@ -54,6 +54,18 @@ class LanguageMiddleware:
         if isinstance(user, User) and user.language:
             translation.activate(user.language)
             request.LANGUAGE_CODE = translation.get_language()
+        return self.get_response(request)
+
+
+class SessionActivityMiddleware:
+    """Notes once in a while that a signed-in session is used, for the account's list of them."""
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        if request.user.is_authenticated:
+            sessions.note(request)
         return self.get_response(request)
 
 

@@ -7,21 +7,38 @@ import hashlib
 import secrets
 from datetime import timedelta
 
+from django.db import transaction
+from django.db.models import QuerySet
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
+from accounts.errors import Refusal
 from accounts.models import ApiToken, User
 
 PREFIX = "salesagg_"
 HINT_LENGTH = len(PREFIX) + 5
 # `last_used_at` is for people; writing it on every chunk of an upload would cost more than it tells.
 LAST_USED_PRECISION = timedelta(minutes=1)
+# Far more than anybody has programs; it stops a program that makes a token with every run.
+MAX_VALID = 50
 
 
 def issue(user: User, *, name: str) -> str:
-    """Make a token for `user` and return it. It cannot be shown again."""
+    """Make a token for `user` and return it. It cannot be shown again. Raises `Refusal` (409) at the limit."""
     token = PREFIX + secrets.token_urlsafe(32)
-    ApiToken.objects.create(user=user, name=name, hint=token[:HINT_LENGTH], digest=_digest(token))
+    with transaction.atomic():
+        # Two that are made at once must not both be the last: the second waits here.
+        User.objects.select_for_update().get(pk=user.pk)
+        if valid(user).count() >= MAX_VALID:
+            message = _("You have %(count)s valid tokens, and more are not possible. Revoke one that you do not need.")
+            raise Refusal("too_many_tokens", message % {"count": MAX_VALID}, status=409)
+        ApiToken.objects.create(user=user, name=name, hint=token[:HINT_LENGTH], digest=_digest(token))
     return token
+
+
+def valid(user: User) -> QuerySet[ApiToken]:
+    """The tokens of `user` that have not been revoked."""
+    return user.api_tokens.filter(revoked_at=None)
 
 
 def owner_of(token: str) -> User | None:

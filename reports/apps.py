@@ -7,4 +7,7 @@ class ReportsConfig(AppConfig):
     name = "reports"
 
     def ready(self) -> None:
-        from reports import receivers, worker  # noqa: F401  (they connect signals)
+        from accounts import holdings as accounts_holdings
+        from reports import holdings, receivers, worker  # noqa: F401  (they connect signals)
+
+        accounts_holdings.register(holdings)

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from django.conf import settings
 from django.db import connection
 
+from accounts import deletion
 from reports import hints, lifecycle, runner, workers
 from uploads import lifecycle as upload_lifecycle
 
@@ -25,6 +26,7 @@ def sweep() -> None:
     if lifecycle.runnable().exists() and not hints.send():
         # The broker is away: do the work here, or it would wait for as long as the broker does.
         runner.run_all()
+    deletion.finish_all()
 
 
 class Sweeper:

@@ -75,6 +75,7 @@ INSTALLED_APPS = [
     "accounts",
     "allauth",
     "allauth.account",
+    "allauth.usersessions",
     "csp",
     "channels",
     "django.contrib.admin",
@@ -101,6 +102,8 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
+    # Instead of allauth's own, which would write to the database with every request (see `accounts.sessions`).
+    "accounts.middleware.SessionActivityMiddleware",
     "accounts.middleware.RefusalMiddleware",
 ]
 
@@ -147,6 +150,7 @@ ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*", "password2*"]
 # "none" until the operator has set up e-mail: nobody should be locked out because a mail cannot leave the machine.
 ACCOUNT_EMAIL_VERIFICATION = env.str("EMAIL_VERIFICATION", default="none")
 ACCOUNT_UNIQUE_EMAIL = True
+ACCOUNT_FORMS = {"add_email": "accounts.forms.AddEmailForm"}
 ACCOUNT_LOGOUT_ON_GET = False
 ACCOUNT_SESSION_REMEMBER = True
 LOGIN_URL = "account_login"

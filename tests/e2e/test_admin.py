@@ -17,7 +17,7 @@ def test_an_operator_finds_a_job_and_retries_it(page: Page, address: str, token:
     page.goto(f"{address}/admin/")
     page.get_by_label("Email").fill(EMAIL)
     page.get_by_label("Password").fill(PASSWORD)
-    page.get_by_role("button", name="Sign In").click()
+    page.get_by_role("button", name="Log in").click()
     page.get_by_role("link", name="Jobs").first.click()
     row = page.get_by_role("row", name="no sales.csv")
     expect(row).to_contain_text("Failed")

@@ -5,6 +5,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from accounts import tokens
+from accounts.errors import Refusal
 from accounts.models import User
 
 
@@ -19,4 +20,7 @@ class Command(BaseCommand):
         user = User.objects.filter(email__iexact=email).first()
         if user is None:
             raise CommandError(f"There is no user with the address {email}. They sign up at /accounts/signup/ first.")
-        self.stdout.write(tokens.issue(user, name=name))
+        try:
+            self.stdout.write(tokens.issue(user, name=name))
+        except Refusal as refusal:
+            raise CommandError(refusal.message) from refusal

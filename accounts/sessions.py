@@ -1,0 +1,54 @@
+"""Signed-in sessions: allauth's records of them, and the ending of any.
+
+Its own tracking would write to the database with every request, of which an upload makes hundreds, and SQLite has one
+writer. So `note` writes once in a while for each session; between its notes it costs a look into a dict.
+"""
+
+import logging
+import time
+
+from allauth.usersessions.adapter import get_adapter
+from allauth.usersessions.models import UserSession
+from django.db.models import QuerySet
+from django.http import HttpRequest
+
+from accounts.models import User
+
+logger = logging.getLogger(__name__)
+
+# How exact "last seen" is.
+NOTE_SECONDS = 300
+# Sessions remembered as noted; each process remembers its own.
+MAX_REMEMBERED = 10_000
+_noted: dict[str, float] = {}
+
+
+def note(request: HttpRequest) -> None:
+    """Note that the session of `request`, which is somebody's, is used. Never raises: the page matters more."""
+    key, now = request.session.session_key, time.monotonic()
+    if key is None or now - _noted.get(key, -NOTE_SECONDS) < NOTE_SECONDS:
+        return
+    if len(_noted) >= MAX_REMEMBERED:
+        _noted.clear()
+    _noted[key] = now
+    try:
+        UserSession.objects.create_from_request(request)
+    except Exception as error:
+        logger.warning("use of a session of user %s not noted: %r", request.user.pk, error)
+
+
+def of(user: User) -> list[UserSession]:
+    """The person's sessions that still let somebody in, the latest used first."""
+    alive: list[UserSession] = UserSession.objects.purge_and_list(user)
+    return sorted(alive, key=lambda session: session.last_seen_at, reverse=True)
+
+
+def end(sessions: "QuerySet[UserSession]") -> int:
+    """Sign the sessions out; returns how many."""
+    ended = list(sessions)
+    get_adapter().end_sessions(ended)
+    return len(ended)
+
+
+def end_all(user: User) -> int:
+    return end(UserSession.objects.filter(user=user.pk))

@@ -1,0 +1,66 @@
+"""One's own data: taken home, or deleted with the account."""
+
+import os
+
+from allauth.core import ratelimit
+from django.contrib import messages
+from django.contrib.auth import logout
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.shortcuts import redirect, render
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.views.decorators.debug import sensitive_post_parameters
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from accounts import deletion, holdings, tokens
+from accounts.access import require_user
+from accounts.export import archive
+from accounts.forms import DeletionForm
+from accounts.holdings import Loss
+from accounts.models import User
+from accounts.streaming import attachment
+
+
+@require_safe
+@login_required
+def overview(request: HttpRequest) -> HttpResponse:
+    return render(request, "accounts/data.html")
+
+
+@require_POST
+@login_required
+def export(request: HttpRequest) -> HttpResponseBase:
+    """The export. By POST, though it changes nothing: it is work that no other site's link should cause."""
+    file = archive(require_user(request))
+    size = file.seek(0, os.SEEK_END)
+    file.seek(0)
+    filename = f"salesagg-{timezone.now():%Y-%m-%d}.zip"
+    return attachment(file, size=size, filename=filename, content_type="application/zip")
+
+
+@sensitive_post_parameters("password")
+@require_http_methods(["GET", "HEAD", "POST"])
+@login_required
+def delete(request: HttpRequest) -> HttpResponseBase:
+    """Say what will be lost and ask for the password; then close the account and delete everything."""
+    user = require_user(request)
+    limited: HttpResponseBase | None = ratelimit.consume_or_429(request, action="reauthenticate", user=user)
+    if limited is not None:
+        return limited
+    form = DeletionForm(request.POST if request.method == "POST" else None, user=user)
+    if not form.is_valid():
+        return render(request, "accounts/delete.html", {"form": form, "losses": _losses(user)})
+    finished = deletion.delete(user)
+    logout(request)
+    if finished:
+        messages.success(request, _("Your account and everything in it have been deleted."))
+    else:
+        messages.success(request, _("Your account is closed. The rest of your data will be deleted within minutes."))
+    return redirect("account_login")
+
+
+def _losses(user: User) -> list[Loss]:
+    valid = tokens.valid(user).count()
+    own = [Loss(_("Valid API tokens: programs that use them will be refused"), valid)] if valid else []
+    return [*holdings.losses(user), *own]

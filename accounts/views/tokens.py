@@ -1,0 +1,64 @@
+"""API tokens: made, listed, revoked."""
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_http_methods
+
+from accounts import tokens
+from accounts.access import require_user
+from accounts.errors import Refusal
+from accounts.forms import TokenForm
+from accounts.models import ApiToken, User
+from accounts.ownership import load_owned
+
+# Tokens that are no longer valid are shown for a while, then only counted among the past.
+REVOKED_SHOWN = 20
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@never_cache
+@login_required
+def overview(request: HttpRequest) -> HttpResponse:
+    """The tokens, and a new one after it was asked for: it is in this one answer and is kept nowhere."""
+    user = require_user(request)
+    form = TokenForm(request.POST if request.method == "POST" else None, user=user)
+    if not form.is_valid():
+        return _page(request, user, form)
+    name = form.cleaned_data["name"]
+    try:
+        token = tokens.issue(user, name=name)
+    except Refusal as refusal:
+        form.add_error(None, refusal.message)
+        return _page(request, user, form, status=refusal.status)
+    return _page(request, user, TokenForm(user=user), token=token, name=name)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@login_required
+def revoke(request: HttpRequest, pk: int) -> HttpResponse:
+    """Ask, then make the token useless."""
+    token = load_owned(ApiToken.objects.all(), owner=require_user(request), by="user", pk=pk)
+    if request.method != "POST":
+        return render(request, "accounts/revoke_token.html", {"token": token})
+    tokens.revoke(token)
+    messages.success(request, _("The token “%(name)s” has been revoked.") % {"name": token.name})
+    return redirect("account_tokens")
+
+
+def _page(
+    request: HttpRequest, user: User, form: TokenForm, *, token: str = "", name: str = "", status: int = 200
+) -> HttpResponse:
+    revoked = user.api_tokens.exclude(revoked_at=None).order_by("-revoked_at")[:REVOKED_SHOWN]
+    context = {
+        "form": form,
+        "token": token,
+        "name": name,
+        "tokens": [*tokens.valid(user).order_by("-created_at"), *revoked],
+        "full": tokens.valid(user).count() >= tokens.MAX_VALID,
+        "uploads_url": request.build_absolute_uri("/uploads/"),
+    }
+    return render(request, "accounts/tokens.html", context, status=status)

@@ -1,0 +1,70 @@
+"""What this app keeps for a person; see `accounts.holdings`."""
+
+from collections.abc import Iterator
+from functools import partial
+from pathlib import PurePath
+from typing import Any
+
+from django.core.files.storage import default_storage
+from django.utils.text import get_valid_filename
+from django.utils.translation import gettext as _
+
+from accounts.export import json_entry
+from accounts.holdings import Entry, Loss
+from accounts.models import User
+from reports import lifecycle, results
+from reports.models import Job
+from uploads.models import Upload
+
+_FIELDS = (
+    *("id", "kind", "options", "status", "rows", "bad_rows", "departments", "total", "encoding", "reasons"),
+    *("error_code", "error", "created_at", "started_at", "finished_at"),
+)
+
+
+def usage(user: User) -> int:
+    """Nothing: what is made of a file is small beside it, and not counted."""
+    return 0
+
+
+def losses(user: User) -> list[Loss]:
+    count = user.jobs.count()
+    return [Loss(_("Reports with their downloads and shared links"), count)] if count else []
+
+
+def entries(user: User) -> Iterator[Entry]:
+    jobs = list(user.jobs.select_related("upload").prefetch_related("shares").order_by("created_at"))
+    yield json_entry("jobs.json", [_described(job) for job in jobs])
+    for job in jobs:
+        if job.status == Job.Status.COMPLETED:
+            yield Entry(_path(job), partial(default_storage.open, job.result_name))
+
+
+def erase(user: User) -> None:
+    while (job := user.jobs.first()) is not None:
+        # Before the row too, which `lifecycle.delete` deletes first: dying between would leave files that no row names.
+        results.remove_all(job.pk)
+        try:
+            lifecycle.delete(job)
+        except Upload.DoesNotExist:
+            # Somebody else is deleting the same; the job has gone with its upload.
+            continue
+
+
+def _described(job: Job) -> dict[str, Any]:
+    return {
+        **{name: getattr(job, name) for name in _FIELDS},
+        "upload": job.upload_id,
+        "filename": job.upload.filename,
+        "result": _path(job) if job.status == Job.Status.COMPLETED else None,
+        "shared": [
+            {name: getattr(share, name) for name in ("created_at", "expires_at", "revoked_at", "opened_at")}
+            for share in job.shares.all()
+        ],
+    }
+
+
+def _path(job: Job) -> str:
+    """Where an export has the result: a name that is safe on every system, and nobody else's."""
+    stem = PurePath(job.upload.filename.removesuffix(".gz")).stem
+    return f"results/{get_valid_filename(f'{stem[:100]}-{job.pk}.csv')}"

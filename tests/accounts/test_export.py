@@ -1,0 +1,127 @@
+"""A person's own data, taken home."""
+
+import io
+import json
+import tempfile
+import zipfile
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.core.files.storage import FileSystemStorage, default_storage
+from django.test import AsyncClient, Client
+
+from accounts import tokens
+from accounts.export import archive
+from accounts.models import ApiToken, User
+from reports.models import Job
+from tests.conftest import MakeUpload
+from tests.files import HEADER
+
+pytestmark = pytest.mark.django_db(transaction=True)
+DATA = HEADER.encode() + b"Toys,2024-01-01,3\nBooks,2024-01-01,4\nToys,never,1\n"
+RESULT = b"Department Name,Total Number of Sales\nBooks,4\nToys,3\n"
+Finished = Callable[..., Job]
+
+
+def unpack(data: bytes) -> dict[str, Any]:
+    """Every file of the export: JSON read, the rest as bytes."""
+    with zipfile.ZipFile(io.BytesIO(data)) as packed:
+        assert packed.testzip() is None
+        files = {name: packed.read(name) for name in packed.namelist()}
+    return {name: json.loads(data) if name.endswith(".json") else data for name, data in files.items()}
+
+
+def export_of(user: User) -> dict[str, Any]:
+    with archive(user) as file:
+        return unpack(file.read())
+
+
+async def test_the_download_is_a_zip_that_nobody_keeps(streaming_ann: AsyncClient, user: User) -> None:
+    response = await streaming_ann.post("/account/export")
+    data = b"".join([piece async for piece in response.streaming_content])  # type: ignore[attr-defined]
+    assert unpack(data)["account.json"]["email"] == user.email
+    assert response["Content-Type"] == "application/zip"
+    assert response["Content-Length"] == str(len(data))
+    assert response["Content-Disposition"].startswith('attachment; filename="salesagg-20')
+    assert response["Cache-Control"] == "private, no-store"
+
+
+def test_it_has_account_tokens_sessions_uploads_jobs_and_results(
+    user: User, ann: Client, token: str, finished: Finished, make_upload: MakeUpload
+) -> None:
+    ann.get("/account/")
+    job = finished(DATA, name="sales 2024.csv")
+    make_upload(DATA, whole=False, chunk=10, name="unfinished.csv")
+    files = export_of(user)
+    assert files["account.json"]["email_when_done"] is False
+    assert [(known["name"], known["revoked_at"]) for known in files["tokens.json"]] == [("tests", None)]
+    assert [session["ip"] for session in files["sessions.json"]] == ["127.0.0.1"]
+    assert [(upload["filename"], upload["state"]) for upload in files["uploads.json"]] == [
+        ("sales 2024.csv", "complete"),
+        ("unfinished.csv", "receiving"),
+    ]
+    done, pending = files["jobs.json"]
+    assert (done["id"], done["rows"], done["bad_rows"], done["total"]) == (str(job.pk), 3, 1, "7")
+    assert (pending["status"], pending["result"]) == ("pending", None)
+    assert done["result"] == f"results/sales_2024-{job.pk}.csv"
+    assert files[done["result"]] == RESULT
+    assert len(files) == 6
+
+
+def test_it_has_ones_own_things_alone(user: User, stranger: User, token: str, bob: Client, finished: Finished) -> None:
+    bob.get("/account/")
+    tokens.issue(stranger, name="theirs")
+    finished(DATA, owner=stranger, name="theirs.csv")
+    with archive(user) as file:
+        data = file.read()
+    assert {name: len(files) for name, files in unpack(data).items() if name != "account.json"} == {
+        "tokens.json": 1,
+        "sessions.json": 0,
+        "uploads.json": 0,
+        "jobs.json": 0,
+    }
+    assert "theirs" not in str(unpack(data))
+    assert stranger.email not in str(unpack(data))
+
+
+def test_it_has_nothing_that_opens_anything(user: User, ann: Client, token: str) -> None:
+    ann.get("/account/")
+    told = str(export_of(user))
+    for secret in (token, ApiToken.objects.get().digest, user.password, str(ann.session.session_key)):
+        assert secret not in told
+
+
+def test_a_file_name_cannot_lead_out_of_the_folder(user: User, finished: Finished) -> None:
+    job = finished(DATA, name="..\\..\\etc/<passwd>.csv")
+    [result] = [name for name in export_of(user) if name.startswith("results/")]
+    assert result.count("/") == 1
+    assert "\\" not in result
+    assert str(job.pk) in result
+
+
+def test_a_result_that_is_deleted_meanwhile_is_left_out(user: User, finished: Finished) -> None:
+    default_storage.delete(finished(DATA).result_name)
+    assert "jobs.json" in export_of(user)
+    assert not [name for name in export_of(user) if name.startswith("results/")]
+
+
+def test_an_export_that_fails_leaves_no_file_open(
+    user: User, finished: Finished, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    finished(DATA)
+    made: list[Any] = []
+    temporary = tempfile.TemporaryFile
+
+    def remember() -> Any:
+        made.append(temporary())
+        return made[-1]
+
+    def away(storage: FileSystemStorage, name: str, mode: str = "rb") -> None:
+        raise OSError("the storage is away")
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", remember)
+    monkeypatch.setattr(FileSystemStorage, "open", away)
+    with pytest.raises(OSError, match="away"):
+        archive(user)
+    assert made[0].closed

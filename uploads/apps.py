@@ -1,0 +1,13 @@
+"""Uploads as an app."""
+
+from django.apps import AppConfig
+
+
+class UploadsConfig(AppConfig):
+    name = "uploads"
+
+    def ready(self) -> None:
+        from accounts import holdings as accounts_holdings
+        from uploads import holdings
+
+        accounts_holdings.register(holdings)
