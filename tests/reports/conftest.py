@@ -1,12 +1,38 @@
-"""Every test begins with services that have not failed yet."""
+"""Every test begins with services that have not failed yet. And the staff, for the tests of the admin."""
+
+from collections.abc import Callable
 
 import pytest
+from django.contrib.auth.models import Permission
+from django.test import Client
 
+from accounts.models import User
 from reports import events, hints
 from reports.outage import Outage
+from tests.conftest import MakeUser
 
 
 @pytest.fixture(autouse=True)
 def _no_outage(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hints, "_outage", Outage(seconds=60))
     monkeypatch.setattr(events, "_outage", Outage(seconds=60))
+
+
+@pytest.fixture
+def admin(make_user: MakeUser, client_of: Callable[[User], Client]) -> Client:
+    """The browser of an operator who may do everything."""
+    return client_of(make_user("root@example.org", is_staff=True, is_superuser=True))
+
+
+@pytest.fixture
+def viewer(make_user: MakeUser, client_of: Callable[[User], Client]) -> Client:
+    """The browser of a staff member who may only look at jobs and uploads."""
+    staff = make_user("viewer@example.org", is_staff=True)
+    staff.user_permissions.set(Permission.objects.filter(codename__in=["view_job", "view_upload"]))
+    return client_of(staff)
+
+
+@pytest.fixture
+def clerk(make_user: MakeUser, client_of: Callable[[User], Client]) -> Client:
+    """The browser of a staff member who has no permission here."""
+    return client_of(make_user("clerk@example.org", is_staff=True))
