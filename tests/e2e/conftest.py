@@ -2,14 +2,16 @@
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from playwright.sync_api import BrowserContext, ConsoleMessage, Page
 
-from tests.services.site import Site
+from tests.services.site import EMAIL, PASSWORD, Site
+
+MakeContext = Callable[..., BrowserContext]
 
 
 @pytest.fixture(scope="session")
@@ -46,21 +48,29 @@ def expected_trouble() -> list[str]:
 
 
 @pytest.fixture
-def context(context: BrowserContext, expected_trouble: list[str]) -> Iterator[BrowserContext]:
-    """Every page of the context reports what a person would not see: console errors and breaches of the policy."""
+def new_context(new_context: Callable[..., BrowserContext], expected_trouble: list[str]) -> Iterator[MakeContext]:
+    """new_context(…) -> another person's browser, or a private window.
+
+    Every page of every context, the usual one included, reports what a person would not see: console errors and
+    breaches of the policy.
+    """
     trouble: list[str] = []
 
     def note(message: ConsoleMessage) -> None:
         if message.type in ("error", "warning"):
             trouble.append(f"{message.type}: {message.text}")
 
-    context.on("console", note)
-    context.on("weberror", lambda error: trouble.append(f"exception: {error.error}"))
-    context.add_init_script(
-        "document.addEventListener('securitypolicyviolation',"
-        " (event) => console.error('policy: ' + event.violatedDirective + ' ' + event.blockedURI))"
-    )
-    yield context
+    def make(**options: Any) -> BrowserContext:
+        context = new_context(**options)
+        context.on("console", note)
+        context.on("weberror", lambda error: trouble.append(f"exception: {error.error}"))
+        context.add_init_script(
+            "document.addEventListener('securitypolicyviolation',"
+            " (event) => console.error('policy: ' + event.violatedDirective + ' ' + event.blockedURI))"
+        )
+        return context
+
+    yield make
     assert [text for text in trouble if not any(expected in text for expected in expected_trouble)] == []
 
 
@@ -72,5 +82,16 @@ def signed_up(page: Page, address: str, tmp_path: Path) -> Page:
     page.get_by_label("Password", exact=True).fill("correct horse battery")
     page.get_by_label("Password (again)").fill("correct horse battery")
     page.get_by_role("button", name="Sign Up").click()
+    page.wait_for_url(f"{address}/")
+    return page
+
+
+@pytest.fixture
+def operator(page: Page, address: str, token: str) -> Page:
+    """The site's own user, to whom `token` belongs, on the dashboard."""
+    page.goto(f"{address}/accounts/login/")
+    page.get_by_label("Email").fill(EMAIL)
+    page.get_by_label("Password", exact=True).fill(PASSWORD)
+    page.locator("main").get_by_role("button").first.click()
     page.wait_for_url(f"{address}/")
     return page
