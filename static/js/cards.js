@@ -17,6 +17,8 @@ export class Card {
     this.job = job;
     // What this page does for the upload: null, or { state, sent, problem, place }.
     this.local = null;
+    // Whether this page has sent all of it, whatever the server has told of that yet.
+    this.isSent = false;
     this.offset = job ? job.upload.offset : 0;
     this.offsetChanged = performance.now() - QUIET_MS + FIRST_QUIET_MS;
     this.uploadRate = new Rate();
@@ -64,6 +66,7 @@ export class Card {
       this.rateSince = null;
     }
     this.local = local;
+    this.isSent = !local;
     if (local && local.state === "uploading" && local.sent !== null) {
       this.uploadRate.add(local.sent);
       this.rateSince = this.rateSince ?? performance.now();
@@ -73,6 +76,7 @@ export class Card {
 
   // This page was sending the file, and has it no more.
   expectFile() {
+    this.isSent = false;
     this.offsetChanged = -QUIET_MS;
     this.render();
   }
@@ -87,7 +91,8 @@ export class Card {
 
   // An unfinished upload that nobody seems to be sending.
   get isWaitingForFile() {
-    return this.job.state === "uploading" && !this.local && performance.now() - this.offsetChanged > QUIET_MS;
+    const isQuiet = performance.now() - this.offsetChanged > QUIET_MS;
+    return this.job.state === "uploading" && !this.local && !this.isSent && isQuiet;
   }
 
   render() {
@@ -153,8 +158,10 @@ export class Card {
       parts.push(fill(gettext("%(count)s rows/s"), { count: count(Math.round(rate)) }));
     }
     write(this.field("work-figures"), parts.join(" · "));
-    const size = job.upload.state === "complete" ? bytes(job.upload.length) : sizes(job.upload.offset, job.upload.length);
-    write(this.field("summary"), `${size} · ${rows}`);
+    if (this.element.classList.contains("compact")) {
+      const size = job.upload.state === "complete" ? bytes(job.upload.length) : sizes(job.upload.offset, job.upload.length);
+      write(this.field("summary"), `${size} · ${rows}`);
+    }
   }
 
   renderTexts(state) {
