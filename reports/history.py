@@ -6,6 +6,7 @@ filtered list needs the owner's jobs to be looked at one by one.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import cast
 from urllib.parse import urlencode
 
 from django.core.paginator import Page, Paginator
@@ -54,7 +55,7 @@ class Filter:
 
 
 def jobs_of(owner: User, chosen: Filter) -> QuerySet[Job]:
-    jobs = Job.objects.filter(owner=owner).select_related("upload").order_by("-created_at", "-pk")
+    jobs = Job.objects.filter(owner=owner).order_by("-created_at", "-pk")
     if chosen.state:
         jobs = jobs.filter(STATES[chosen.state][1])
     if chosen.search:
@@ -64,4 +65,8 @@ def jobs_of(owner: User, chosen: Filter) -> QuerySet[Job]:
 
 def page_of(owner: User, chosen: Filter, *, number: str | None = None) -> Page[Job]:
     """A page of the jobs; the first or the last where there is no such number."""
-    return Paginator(jobs_of(owner, chosen), PER_PAGE).get_page(number)
+    keys = Paginator(jobs_of(owner, chosen).values_list("pk", flat=True), PER_PAGE).get_page(number)
+    # Only then the jobs themselves: a page far back skips many, and skipped ones need no upload.
+    jobs = Job.objects.select_related("upload").in_bulk(list(keys))
+    shown = [jobs[key] for key in keys if key in jobs]
+    return Page(shown, keys.number, cast("Paginator[Job]", keys.paginator))

@@ -5,6 +5,7 @@ import contextlib
 import time
 from collections.abc import AsyncIterator, Callable
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from channels.db import database_sync_to_async
@@ -32,11 +33,14 @@ async def _events_reach_this_loop() -> None:
 
 
 @contextlib.asynccontextmanager
-async def connected(user: User, headers: list[tuple[bytes, bytes]] | None = None) -> AsyncIterator[Any]:
+async def connected(
+    user: User, headers: list[tuple[bytes, bytes]] | None = None, *, shown: list[str] | None = None
+) -> AsyncIterator[Any]:
     client = Client()
     await in_thread(client.force_login)(user)
     cookie = (b"cookie", f"sessionid={client.cookies['sessionid'].value}".encode())
-    socket = WebsocketCommunicator(application, "/ws/jobs/", headers=[cookie, *(headers or ORIGIN)])
+    query = f"?{urlencode([('job', job) for job in shown])}" if shown else ""
+    socket = WebsocketCommunicator(application, f"/ws/jobs/{query}", headers=[cookie, *(headers or ORIGIN)])
     assert (await socket.connect(timeout=10))[0]
     try:
         yield socket
@@ -130,6 +134,54 @@ async def test_a_lost_event_is_made_up_for_by_reading_again(
         while later["state"] != "done":
             [later] = await jobs_from(socket)
         assert later["id"] == job["id"]
+
+
+async def test_the_snapshot_has_also_the_older_jobs_that_the_page_shows(
+    user: User, make_upload: MakeUpload, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(consumers, "RECENT_JOBS", 1)
+    old = (await in_thread(make_upload)(DATA, name="old.csv")).jobs
+    await in_thread(make_upload)(DATA, name="between.csv")
+    await in_thread(make_upload)(DATA, name="new.csv")
+    job = await in_thread(old.get)()
+    async with connected(user, shown=[str(job.pk), "no id", ""]) as socket:
+        assert [told["filename"] for told in await jobs_from(socket)] == ["new.csv", "old.csv"]
+
+
+async def test_nobody_elses_job_is_told_for_the_asking(user: User, stranger: User, make_upload: MakeUpload) -> None:
+    theirs = await in_thread((await in_thread(make_upload)(DATA, owner=stranger)).jobs.get)()
+    async with connected(user, shown=[str(theirs.pk)]) as socket:
+        assert await jobs_from(socket) == []
+
+
+async def test_no_more_jobs_are_read_than_a_page_may_show(
+    user: User, make_upload: MakeUpload, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(consumers, "RECENT_JOBS", 0)
+    monkeypatch.setattr(consumers, "SHOWN_JOBS", 2)
+    jobs = [await in_thread((await in_thread(make_upload)(DATA)).jobs.get)() for _ in range(3)]
+    async with connected(user, shown=[str(job.pk) for job in jobs]) as socket:
+        assert {told["id"] for told in await jobs_from(socket)} == {str(job.pk) for job in jobs[:2]}
+
+
+async def test_a_removed_job_is_told(user: User, make_upload: MakeUpload) -> None:
+    job = await in_thread((await in_thread(make_upload)(DATA)).jobs.get)()
+    async with connected(user) as socket:
+        await jobs_from(socket)
+        await in_thread(lifecycle.delete)(job)
+        assert await socket.receive_json_from(timeout=10) == {"type": "removed", "jobs": [str(job.pk)]}
+
+
+async def test_a_removal_that_no_event_told_is_found_by_reading_again(
+    user: User, make_upload: MakeUpload, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(consumers, "REREAD_SECONDS", 0.05)
+    job = await in_thread((await in_thread(make_upload)(DATA)).jobs.get)()
+    async with connected(user) as socket:
+        await jobs_from(socket)
+        monkeypatch.setattr(events, "announce_removed", lambda owner_id, job_id: None)
+        await in_thread(lifecycle.delete)(job)
+        assert await socket.receive_json_from(timeout=10) == {"type": "removed", "jobs": [str(job.pk)]}
 
 
 async def test_nobody_is_told_why_and_closed(db: None) -> None:
