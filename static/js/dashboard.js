@@ -107,8 +107,12 @@ function renderEmptiness() {
 
 function forget(id) {
   const card = cards.get(id);
+  const uploadId = jobs.get(id)?.upload.id;
   cards.delete(id);
   jobs.delete(id);
+  if (queue.has(uploadId)) {
+    queue.stop(uploadId);
+  }
   if (card) {
     const hadFocus = card.element.contains(document.activeElement);
     const next = card.element.nextElementSibling ?? card.element.previousElementSibling;
@@ -363,17 +367,34 @@ prepare(dialog);
 
 // --- The history
 
+// The cards of what this page is sending stay, whatever else it shows.
+function keepSending() {
+  const kept = [...cards.values()].filter(({ job }) => queue.has(job.upload.id));
+  cards.clear();
+  for (const card of kept.sort((a, b) => a.job.created_at.localeCompare(b.job.created_at))) {
+    const there = list().querySelector(`[data-job="${card.job.id}"]`);
+    if (there) {
+      there.replaceWith(card.element);
+    } else {
+      list().prepend(card.element);
+    }
+    cards.set(card.job.id, card);
+  }
+}
+
 new Pages({
   form: filters,
   area,
   onSwap: ({ isPage }) => {
-    cards.clear();
+    keepSending();
     showTimes(area);
-    for (const job of [...jobs.values()].sort((a, b) => a.created_at.localeCompare(b.created_at))) {
-      const isShown = list().querySelector(`[data-job="${job.id}"]`);
-      const card = isShown || queue.has(job.upload.id) ? cardOf(job) : null;
-      card?.update(job);
+    for (const element of list().querySelectorAll("[data-job]")) {
+      const job = jobs.get(element.dataset.job);
+      if (job && !cards.has(job.id)) {
+        cardOf(job).update(job);
+      }
     }
+    renderEmptiness();
     live.restart();
     announcer.say(document.getElementById("found").textContent);
     if (isPage) {

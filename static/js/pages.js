@@ -12,6 +12,8 @@ export class Pages {
     this.onSwap = onSwap;
     this.onProblem = onProblem;
     this.latest = 0;
+    // What the area shows, or will in a moment.
+    this.url = window.location.href;
     form.addEventListener("submit", (event) => {
       event.preventDefault();
       this.filter();
@@ -33,7 +35,7 @@ export class Pages {
     const chosen = new URLSearchParams([...fields].filter(([, value]) => value.trim()));
     const query = chosen.toString();
     const url = this.form.action + (query ? `?${query}` : "");
-    if (url !== window.location.href) {
+    if (url !== this.url) {
       this.go(url, { isPage: false });
     }
   }
@@ -48,6 +50,7 @@ export class Pages {
   async show(url, { isPage }) {
     this.latest += 1;
     const turn = this.latest;
+    this.url = url;
     this.area.ariaBusy = "true";
     try {
       const response = await request(url, { headers: { Accept: "text/html" } });
@@ -68,6 +71,7 @@ export class Pages {
       this.onSwap({ isPage });
       return true;
     } catch (error) {
+      this.url = window.location.href;
       this.onProblem(error.message);
       return false;
     } finally {

@@ -44,9 +44,8 @@ export class Reviews {
     }
   }
 
-  remove(panel) {
+  remove(panel, hadFocus = panel.hasFocus) {
     const index = this.panels.indexOf(panel);
-    const hadFocus = panel.element.contains(document.activeElement);
     this.panels.splice(index, 1);
     panel.element.remove();
     this.render();
@@ -121,6 +120,10 @@ class Panel {
     return this.element.querySelector("[data-field=amounts]");
   }
 
+  get hasFocus() {
+    return this.element.contains(document.activeElement);
+  }
+
   get isReady() {
     return !this.choice.problem && !this.isStarting;
   }
@@ -172,17 +175,22 @@ class Panel {
   }
 
   async begin() {
+    // Its button is switched off meanwhile, and loses the focus by that.
+    const { hasFocus } = this;
     this.isStarting = true;
     this.failure = "";
     this.render();
     try {
       await this.reviews.start(this.file, this.choice.options);
-      this.reviews.remove(this);
+      this.reviews.remove(this, hasFocus);
     } catch (error) {
       this.isStarting = false;
       this.failure = error.message;
       this.field("details").open = true;
       this.render();
+      if (hasFocus) {
+        this.focus();
+      }
     }
   }
 

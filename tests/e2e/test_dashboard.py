@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Locator, Page, Request, expect
+from playwright.sync_api import Browser, BrowserContext, Locator, Page, Request, WebSocketRoute, expect
 
 from tests.e2e.axe import assert_accessible
 from tests.e2e.network import Network, value_of, wait_for_growth
@@ -171,6 +171,7 @@ def test_only_what_the_server_would_not_find_itself_is_sent_with_the_file(
     page.on("request", note)
     usual = HEADER + "Toys,2024-01-01,3\n"
     upload(page, write("usual.csv", usual))
+    expect(page.get_by_role("heading", name="Your files")).to_be_focused()
     expect(state(card_of(page, "usual.csv"))).to_have_text("Done")
     choose(page, write("dateless.csv", usual + "Toys,never,4\n"))
     page.get_by_label("Date", exact=True).select_option("none – do not check dates")
@@ -437,7 +438,10 @@ def test_the_history_is_paged_filtered_and_searched_while_an_upload_goes_on(
     expect(articles).to_have_count(4)
     expect(articles.first).to_contain_text("new.csv")
     expect(state(articles.first)).to_have_text("Uploading")
+    page.get_by_role("button", name="Pause: new.csv").click()
     page.get_by_role("combobox", name="State").select_option("Failed")
+    expect(state(articles.first)).to_have_text("Paused")
+    page.get_by_role("button", name="Resume: new.csv").click()
     expect(page.get_by_text("No file matches.")).to_be_hidden()
     expect(articles).to_have_count(1)
     network.bytes_per_second = -1
@@ -495,6 +499,41 @@ def test_the_history_works_without_scripts(signed_up: Page, another: Callable[..
     page.get_by_role("button", name="Search").click()
     expect(page.locator("#jobs").get_by_role("article")).to_have_count(1)
     expect(page.get_by_role("heading", name="plain 21.csv")).to_be_visible()
+
+
+def test_a_lost_live_connection_is_told_and_made_up_for(signed_up: Page, address: str) -> None:
+    page = signed_up
+    page.evaluate(CREATE, [2, "before"])
+    sockets: list[WebSocketRoute] = []
+    is_down = False
+
+    def connect(socket: WebSocketRoute) -> None:
+        sockets.append(socket)
+        if is_down:
+            socket.close()
+        else:
+            socket.connect_to_server()
+
+    page.route_web_socket(re.compile("/ws/jobs/"), connect)
+    page.goto(address)
+    told = page.get_by_text("Live updates are interrupted. Reconnecting…")
+    expect(page.get_by_role("button", name="Cancel: before 2.csv")).to_be_visible()
+    is_down = True
+    sockets[0].close()
+    expect(told).to_be_visible()
+    # Meanwhile, elsewhere: one is cancelled and removed, one is new.
+    other = page.context.new_page()
+    other.goto(address)
+    card_of(other, "before 1.csv").get_by_role("button", name="Cancel").click()
+    card_of(other, "before 1.csv").get_by_role("link", name="Remove").click()
+    other.get_by_role("dialog").get_by_role("button", name="Remove").click()
+    expect(card_of(other, "before 1.csv")).to_have_count(0)
+    other.evaluate(CREATE, [1, "after"])
+    is_down = False
+    expect(told).to_be_hidden(timeout=20_000)
+    expect(card_of(page, "before 1.csv")).to_have_count(0)
+    expect(card_of(page, "before 2.csv")).to_be_visible()
+    expect(card_of(page, "after 1.csv")).to_be_visible()
 
 
 NOTIFICATIONS = """window.told = [];
