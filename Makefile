@@ -20,7 +20,7 @@ endif
 # Translations, as Django reads them. GNU gettext is needed only to write them anew (make messages).
 TEXTS := $(patsubst %.po,%.mo,$(wildcard salesagg/locale/*/LC_MESSAGES/*.po))
 
-.PHONY: run test check pytest bench messages lock clean
+.PHONY: run test check pytest bench screenshots messages lock clean
 
 run: $(VENV)/.run node_modules/.installed $(TEXTS)
 	@exec $(BIN)/python manage.py serve
@@ -44,6 +44,10 @@ pytest: $(VENV)/.dev node_modules/.installed $(TEXTS)
 bench: $(VENV)/.bench node_modules/.installed
 	$(BIN)/python -m tests.bench.run
 	$(BIN)/python -m tests.bench.service
+
+# Every page in every state, on a desktop and a phone, in light and dark, into $(DATA_DIR)/screenshots.
+screenshots: $(VENV)/.dev node_modules/.installed $(TEXTS)
+	$(BIN)/python -m tests.screenshots
 
 # Look for texts in the code and write them into the translations' sources, to be translated by hand.
 messages: $(VENV)/.dev

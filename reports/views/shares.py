@@ -42,7 +42,6 @@ def create(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
     job = load_job(request, pk)
     days = request.POST.get("days", "")
     shares.create(job, days=int(days) if days in map(str, shares.DAYS) else 0)
-    messages.success(request, _("The link is ready to be copied."))
     return HttpResponseRedirect(reverse("report", args=[pk]) + "#share")
 
 

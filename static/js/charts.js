@@ -62,13 +62,10 @@ function draw(canvas) {
   }
 }
 
-// Draw the charts in `root`. A chart that is drawn already stays where it is on the screen: `root` is new content that
-// will take the place of the old, and gets the old canvas with the new numbers.
+// Draw the charts in `root`, and forget those that are no longer there.
 export function drawCharts(root = document) {
   const canvases = [...root.querySelectorAll("canvas[data-chart]")];
-  for (const canvas of canvases) {
-    draw(canvas);
-  }
+  canvases.forEach(draw);
   const there = new Set(canvases.map((canvas) => canvas.id));
   for (const [id, chart] of charts) {
     if (!there.has(id)) {
@@ -78,13 +75,14 @@ export function drawCharts(root = document) {
   }
 }
 
-// Give new content the canvases that are drawn already, with the new numbers.
+// Give new content, which is about to take the place of the old, the charts that are drawn already, with its numbers: so
+// they change instead of flickering. With their boxes, whose size Chart.js watches.
 export function keepCharts(fresh) {
   for (const canvas of fresh.querySelectorAll("canvas[data-chart]")) {
     const old = document.getElementById(canvas.id);
     if (old && charts.has(canvas.id)) {
       old.dataset.series = canvas.dataset.series;
-      canvas.replaceWith(old);
+      canvas.parentElement.replaceWith(old.parentElement);
     }
   }
 }

@@ -22,10 +22,13 @@ export class Notifier {
     }
   }
 
-  ended(job) {
+  // `here`: the page itself shows the job, so that there needs to be no toast about it.
+  ended(job, { here = false } = {}) {
     const isDone = job.status === "completed";
     const label = labelOf(job.state, job.bad_rows);
-    this.addToast(job, label, isDone);
+    if (!here) {
+      this.addToast(job, label, isDone);
+    }
     if (document.hidden) {
       this.title = this.title ?? document.title;
       document.title = `${isDone ? "✓" : "✗"} ${job.filename} – Salesagg`;

@@ -5,6 +5,7 @@ import { drawCharts, keepCharts } from "./charts.js";
 import { enableCopying } from "./copy.js";
 import { act, Announcer } from "./jobs.js";
 import { Live } from "./live.js";
+import { Notifier } from "./notify.js";
 import { Table } from "./table.js";
 import { showTimes } from "./times.js";
 
@@ -16,6 +17,8 @@ const element = document.querySelector("[data-job]");
 const body = document.getElementById("report-body");
 const announcer = new Announcer(document.getElementById("announcements"));
 const card = new Card(element, null);
+const notifier = new Notifier();
+const statuses = new Map([[element.dataset.job, body.dataset.status]]);
 
 // What the page shows: the job's status, and how many rows were in it.
 let shown = { status: body.dataset.status, rows: 0 };
@@ -63,7 +66,19 @@ async function refresh() {
   fetching = false;
 }
 
+// Tell of jobs that have ended since they were last heard of, this one and others.
+function tellEnds(jobs) {
+  for (const job of jobs) {
+    const before = statuses.get(job.id);
+    statuses.set(job.id, job.status);
+    if (before && before !== job.status && ["completed", "failed"].includes(job.status)) {
+      notifier.ended(job, { here: job.id === element.dataset.job });
+    }
+  }
+}
+
 function onJobs(jobs) {
+  tellEnds(jobs);
   const job = jobs.find((candidate) => candidate.id === element.dataset.job);
   if (!job) {
     return;

@@ -57,7 +57,7 @@ def test_it_fills_in_while_the_file_is_still_coming(operator: Page, address: str
     path = write_sales(tmp_path / "coming.csv", 70_000_000, departments=30)
     with uploading(address, token, path) as uploader:
         uploader.upload(stop_at=50_000_000)
-        page.get_by_role("link", name="coming.csv").click()
+        page.get_by_role("link", name="coming.csv", exact=True).click()
         expect(page.get_by_text("Partial totals.")).to_be_visible(timeout=30_000)
         expect(page.get_by_role("heading", name="Largest departments so far")).to_be_visible()
         before = figure(page, "Rows")
@@ -176,7 +176,7 @@ def test_a_file_with_other_columns_is_run_again_without_a_new_upload(
     path = tmp_path / "shops.csv"
     path.write_text("Shop;Day;Takings\nMain street;2024-01-02;12.50\nHarbour;2024-01-02;-2\n")
     upload(address, token, path)
-    page.get_by_role("link", name="shops.csv").click()
+    page.get_by_role("link", name="shops.csv", exact=True).click()
     expect(page.get_by_role("heading", name="Say which column is which")).to_be_visible()
     assert_accessible(page)
     page.get_by_label("Department").select_option("Shop")
