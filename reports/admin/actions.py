@@ -79,6 +79,11 @@ class JobActions(admin.ModelAdmin[Job]):
         # Django's own view has opened a transaction: files must not go before the rows that name them are gone.
         transaction.on_commit(lambda: delete(obj))
 
+    def response_delete(self, request: HttpRequest, obj_display: str, obj_id: Any) -> HttpResponse:
+        super().response_delete(request, obj_display, obj_id)
+        # To the list, from which the operator came; Django's answer leads there only those who may change jobs by hand.
+        return HttpResponseRedirect(reverse("admin:reports_job_changelist"))
+
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Job]) -> None:
         for job in queryset.select_related("upload"):
             delete(job)

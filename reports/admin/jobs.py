@@ -27,6 +27,14 @@ from reports.templatetags.reports import number, size
 from uploads.models import Upload
 
 
+class Reasons(admin.AllValuesFieldListFilter):
+    """The reasons there are. Not to have failed is none, and would be a link without a text."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.lookup_choices = self.lookup_choices.exclude(error_code="")
+
+
 @admin.register(Job)
 class JobAdmin(OperationsPages, JobActions):
     list_display = (
@@ -42,7 +50,7 @@ class JobAdmin(OperationsPages, JobActions):
         "owner",
         "created_at",
     )
-    list_filter = ("status", "kind", "error_code", "created_at")
+    list_filter = ("status", "kind", ("error_code", Reasons), "created_at")
     list_select_related = ("owner", "upload")
     search_fields = ("=id", "upload__filename", "owner__email", "error")
     date_hierarchy = "created_at"

@@ -17,11 +17,12 @@ from reports.templatetags.reports import number, size
 
 @dataclass(frozen=True)
 class Event:
-    """A line of the timeline. `state` gives the colour of its dot; the words say the same."""
+    """A line of the timeline. `state` gives the colour of its dot; the words say the same. `trace` is for operators."""
 
     at: datetime
     title: str
     state: str = ""
+    text: str = ""
     facts: dict[str, str] = field(default_factory=dict)
     trace: str = ""
 
@@ -43,8 +44,8 @@ def _events(job: Job) -> list[Event]:
             Job.Status.FAILED: _("Failed"),
             Job.Status.CANCELLED: _("Cancelled"),
         }[Job.Status(job.status)]
-        facts = {job.error_code: job.error} if job.error_code else {}
-        events.append(Event(job.finished_at, title, job.status, facts))
+        text = f"{job.error_code}: {job.error}" if job.error_code else ""
+        events.append(Event(job.finished_at, title, job.status, text))
     # An attempt ends in the moment in which its job does, and what was there first stays first.
     return sorted(events, key=lambda event: event.at)
 
@@ -68,7 +69,7 @@ def _attempt(count: int, attempt: Attempt) -> Event:
         _("Outcome"): outcomes[Attempt.Outcome(attempt.outcome)] if attempt.outcome else _("still open"),
     }
     title = _("Attempt %(count)s") % {"count": count}
-    return Event(attempt.started_at, title, attempt.outcome or "at_work", facts, attempt.error)
+    return Event(attempt.started_at, title, attempt.outcome or "at_work", facts=facts, trace=attempt.error)
 
 
 def _checkpoints(job: Job) -> list[Any]:

@@ -157,7 +157,7 @@ def test_the_delete_button_of_a_jobs_page_does_the_same(admin: Client, finished:
     address = f"{JOBS}{job.pk}/delete/"
     assert f"The uploaded file, {size(len(DATA))}." in admin.get(address).content.decode()
     assert Job.objects.exists()
-    admin.post(address, {"post": "yes"})
+    assert admin.post(address, {"post": "yes"})["Location"] == JOBS
     assert (Job.objects.count(), Upload.objects.count(), stored(files)) == (0, 0, [])
 
 
