@@ -15,10 +15,12 @@ from urllib.parse import parse_qs
 from channels.db import database_sync_to_async
 from channels.generic.websocket import AsyncJsonWebsocketConsumer
 from django.db import DatabaseError
+from django.utils import translation
+from django.utils.translation import check_for_language
 
 from accounts import presence
 from accounts.models import User
-from reports import events
+from reports import events, words
 from reports.models import Job
 from reports.snapshots import Snapshot, describe
 
@@ -40,6 +42,7 @@ class JobsConsumer(AsyncJsonWebsocketConsumer):  # type: ignore[misc]
     ``{"type": "removed", "jobs": [id, …]}``.
 
     The snapshot has the latest jobs, and those that the page shows besides, as it says: ``/ws/jobs/?job=id&job=id``.
+    Errors are told in the page's ``language``.
     """
 
     async def connect(self) -> None:
@@ -54,12 +57,14 @@ class JobsConsumer(AsyncJsonWebsocketConsumer):  # type: ignore[misc]
             await self.close(NOT_LOGGED_IN)
             return
         self.owner_id: int = user.pk
-        self.shown = _ids_in(self.scope["query_string"])
+        query = parse_qs(self.scope["query_string"].decode("latin-1"))
+        self.shown = _ids_in(query.get("job", []))
+        self.language = query.get("language", [""])[0]
         await self.channel_layer.group_add(events.group_of(self.owner_id), self.channel_name)
         await self.accept()
         jobs = await self.recent_jobs()
         self.sent = {job["id"]: job["version"] for job in jobs}
-        await self.send_json({"type": "snapshot", "jobs": jobs})
+        await self.send_jobs("snapshot", jobs)
         self.background = [asyncio.create_task(self.send_waiting()), asyncio.create_task(self.reread())]
 
     async def disconnect(self, code: int) -> None:
@@ -81,6 +86,12 @@ class JobsConsumer(AsyncJsonWebsocketConsumer):  # type: ignore[misc]
         """An event from the group."""
         await self.tell_removed([event["id"]])
 
+    async def send_jobs(self, kind: str, jobs: list[Snapshot]) -> None:
+        if check_for_language(self.language):
+            with translation.override(self.language):
+                jobs = [{**job, "error": words.error(job["error_code"], job["error"])} for job in jobs]
+        await self.send_json({"type": kind, "jobs": jobs})
+
     async def tell_removed(self, ids: list[str]) -> None:
         for job_id in ids:
             self.sent.pop(job_id, None)
@@ -101,7 +112,7 @@ class JobsConsumer(AsyncJsonWebsocketConsumer):  # type: ignore[misc]
             self.wake.clear()
             jobs, self.waiting = list(self.waiting.values()), {}
             self.sent.update({job["id"]: job["version"] for job in jobs})
-            await self.send_json({"type": "jobs", "jobs": jobs})
+            await self.send_jobs("jobs", jobs)
             await asyncio.sleep(SEND_INTERVAL)
 
     async def reread(self) -> None:
@@ -144,10 +155,10 @@ class JobsConsumer(AsyncJsonWebsocketConsumer):  # type: ignore[misc]
         return bool(session.session_key and session.exists(session.session_key))
 
 
-def _ids_in(query: bytes) -> list[uuid.UUID]:
+def _ids_in(texts: list[str]) -> list[uuid.UUID]:
     """The jobs that a page says it shows; what is no id is left out."""
     ids = []
-    for text in parse_qs(query.decode("latin-1")).get("job", [])[:SHOWN_JOBS]:
+    for text in texts[:SHOWN_JOBS]:
         with contextlib.suppress(ValueError):
             ids.append(uuid.UUID(text))
     return ids

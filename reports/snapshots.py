@@ -1,9 +1,13 @@
-"""A job as pages and sockets show it: one description, in numbers and stable words, the same in every language."""
+"""A job as pages and sockets show it: one description, in numbers and stable words.
+
+Its error alone is a text: in the language that is active, which in a worker is English.
+"""
 
 from typing import Any
 
 from django.urls import reverse
 
+from reports import words
 from reports.models import Job
 from uploads.models import Upload
 
@@ -30,7 +34,7 @@ def describe(job: Job) -> Snapshot:
         "bad_rows": job.bad_rows,
         "departments": job.departments,
         "error_code": job.error_code,
-        "error": job.error,
+        "error": words.error(job.error_code, job.error),
         "can_cancel": not job.is_finished and not job.cancel_requested,
         "can_retry": _can_retry(job),
         "can_remove": job.is_finished,

@@ -115,7 +115,11 @@ def _commit(upload: Upload, offset: int, chunk: StoredChunk) -> None:
             .update(offset=end, expires_at=lifecycle.expiry())
         )
         if moved != 1:
-            upload.refresh_from_db()
+            try:
+                upload.refresh_from_db()
+            except Upload.DoesNotExist:
+                # Removed with its report while the chunk was on its way.
+                raise lifecycle.gone(upload) from None
             check_offset(upload, offset)
             raise _moved_on(upload)
         Part.objects.create(upload=upload, offset=offset, size=chunk.size, sha256=chunk.sha256, storage_name=chunk.name)

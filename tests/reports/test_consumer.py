@@ -14,6 +14,7 @@ from channels.testing import WebsocketCommunicator
 from django.contrib.sessions.backends.db import SessionStore
 from django.test import Client
 
+from accounts import presence
 from accounts.models import User
 from reports import consumers, events, lifecycle, loop, runner
 from salesagg.asgi import application
@@ -34,13 +35,17 @@ async def _events_reach_this_loop() -> None:
 
 @contextlib.asynccontextmanager
 async def connected(
-    user: User, headers: list[tuple[bytes, bytes]] | None = None, *, shown: list[str] | None = None
+    user: User,
+    headers: list[tuple[bytes, bytes]] | None = None,
+    *,
+    shown: list[str] | None = None,
+    language: str = "en",
 ) -> AsyncIterator[Any]:
     client = Client()
     await in_thread(client.force_login)(user)
     cookie = (b"cookie", f"sessionid={client.cookies['sessionid'].value}".encode())
-    query = f"?{urlencode([('job', job) for job in shown])}" if shown else ""
-    socket = WebsocketCommunicator(application, f"/ws/jobs/{query}", headers=[cookie, *(headers or ORIGIN)])
+    query = urlencode([("language", language), *(("job", job) for job in shown or [])])
+    socket = WebsocketCommunicator(application, f"/ws/jobs/?{query}", headers=[cookie, *(headers or ORIGIN)])
     assert (await socket.connect(timeout=10))[0]
     try:
         yield socket
@@ -182,6 +187,34 @@ async def test_a_removal_that_no_event_told_is_found_by_reading_again(
         monkeypatch.setattr(events, "announce_removed", lambda owner_id, job_id: None)
         await in_thread(lifecycle.delete)(job)
         assert await socket.receive_json_from(timeout=10) == {"type": "removed", "jobs": [str(job.pk)]}
+
+
+@pytest.mark.parametrize(
+    ("language", "error"),
+    [("en", "The file is empty."), ("de", "Die Datei ist leer."), ("xx", "The file is empty."), ("", "The file")],
+)
+async def test_errors_are_told_in_the_language_of_the_page(
+    user: User, make_upload: MakeUpload, language: str, error: str
+) -> None:
+    async with connected(user, language=language) as socket:
+        assert await jobs_from(socket) == []
+        await in_thread(make_upload)(b"")
+        await in_thread(runner.run_all)()
+        while True:
+            (job,) = await jobs_from(socket)
+            if job["status"] == "failed":
+                break
+        assert job["error"].startswith(error)
+    async with connected(user, language=language) as socket:
+        (job,) = await jobs_from(socket)
+        assert job["error"].startswith(error)
+
+
+async def test_an_open_page_is_a_sign_that_the_person_is_there(user: User) -> None:
+    assert presence.is_away(user.pk)
+    async with connected(user) as socket:
+        await jobs_from(socket)
+        assert not presence.is_away(user.pk)
 
 
 async def test_nobody_is_told_why_and_closed(db: None) -> None:
