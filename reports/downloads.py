@@ -2,24 +2,21 @@
 
 import codecs
 import tempfile
-from collections.abc import AsyncIterator, Callable, Generator, Iterator
+from collections.abc import Callable, Generator
 from pathlib import PurePath
 from typing import IO, Any
 
-from asgiref.sync import sync_to_async
-from django.core.files import File
 from django.core.files.storage import default_storage
 from django.http import StreamingHttpResponse
-from django.utils.http import content_disposition_header
 from django.utils.translation import gettext as _
 
+from accounts import streaming
 from accounts.errors import Refusal
 from reports import safe_csv
 from reports.formats import FORMATS, write_safe_csv
 from reports.models import Job
 from reports.pipelines import pipeline_for
 
-CHUNK_BYTES = 256 * 1024
 # What is larger is made in a temporary file instead of memory.
 SPOOL_BYTES = 8 * 1024 * 1024
 
@@ -36,9 +33,11 @@ def result(job: Job, kind: str, *, safe: bool = False) -> StreamingHttpResponse:
     form = FORMATS[kind]
     filename = _filename(job, "totals", kind)
     if kind == "csv" and not safe:
-        return _attachment(default_storage.open(job.result_name), filename, form.content_type)
+        stored = default_storage.open(job.result_name)
+        return streaming.attachment(stored, size=stored.size, filename=filename, content_type=form.content_type)
     write = write_safe_csv if kind == "csv" else form.write
-    return _attachment(_made(lambda out: write(job, out)), filename, form.content_type)
+    made, size = _made(lambda out: write(job, out))
+    return streaming.attachment(made, size=size, filename=filename, content_type=form.content_type)
 
 
 def rejected(job: Job, *, safe: bool = False) -> StreamingHttpResponse:
@@ -48,8 +47,7 @@ def rejected(job: Job, *, safe: bool = False) -> StreamingHttpResponse:
     filename, content_type = _filename(job, "rejected", "csv"), "text/csv; charset=utf-8"
     chunks = rejected_chunks(job)
     if not safe:
-        body = _Body(chunks, chunks.close)
-        return StreamingHttpResponse(body, headers=_headers(filename), content_type=content_type)
+        return streaming.stream(chunks, chunks.close, filename=filename, content_type=content_type)
 
     def write(out: IO[bytes]) -> None:
         with tempfile.SpooledTemporaryFile(SPOOL_BYTES) as plain:
@@ -57,7 +55,8 @@ def rejected(job: Job, *, safe: bool = False) -> StreamingHttpResponse:
             plain.seek(0)
             safe_csv.copy(plain, out)
 
-    return _attachment(_made(write), filename, content_type)
+    made, size = _made(write)
+    return streaming.attachment(made, size=size, filename=filename, content_type=content_type)
 
 
 def rejected_chunks(job: Job) -> Generator[bytes, None, None]:
@@ -74,7 +73,7 @@ def rejected_chunks(job: Job) -> Generator[bytes, None, None]:
         for name, _rows in windows:
             decoder = codecs.getincrementaldecoder(encoding)("replace")
             with default_storage.open(name) as file:
-                while data := file.read(CHUNK_BYTES):
+                while data := file.read(streaming.CHUNK_BYTES):
                     yield decoder.decode(data).encode()
         listed = sum(rows for _name, rows in windows)
         if listed < job.bad_rows:
@@ -83,45 +82,14 @@ def rejected_chunks(job: Job) -> Generator[bytes, None, None]:
     return chunks()
 
 
-def _attachment(file: "File[bytes]", filename: str, content_type: str) -> StreamingHttpResponse:
-    """`file` as a download."""
-    headers = _headers(filename) | {"Content-Length": str(file.size)}
-    return StreamingHttpResponse(_Body(_pieces(file), file.close), content_type=content_type, headers=headers)
-
-
-def _headers(filename: str) -> dict[str, str]:
-    disposition = content_disposition_header(True, filename) or "attachment"
-    return {"Content-Disposition": disposition, "Cache-Control": "private, no-store"}
-
-
 def _filename(job: Job, what: str, suffix: str) -> str:
     return f"{PurePath(job.upload.filename.removesuffix('.gz')).stem}-{what}.{suffix}"
 
 
-def _made(write: Callable[[IO[bytes]], None]) -> "File[bytes]":
-    """A temporary file with what `write` writes, ready to be read."""
+def _made(write: Callable[[IO[bytes]], None]) -> tuple[IO[bytes], int]:
+    """A temporary file with what `write` writes, ready to be read, and its size."""
     spool: Any = tempfile.SpooledTemporaryFile(SPOOL_BYTES)  # noqa: SIM115  (closed by whoever sends it)
     write(spool)
     size = spool.tell()
     spool.seek(0)
-    file: File[bytes] = File(spool)
-    file.size = size
-    return file
-
-
-def _pieces(file: "File[bytes]") -> Iterator[bytes]:
-    while data := file.read(CHUNK_BYTES):
-        yield data
-
-
-class _Body:
-    """What a response sends, piece by piece. Under ASGI Django would read a file that is iterated synchronously into
-    memory first. Django calls `close` when the response is over, also when nobody has read it."""
-
-    def __init__(self, pieces: Iterator[bytes], close: Callable[[], None]) -> None:
-        self._pull = sync_to_async(lambda: next(pieces, None), thread_sensitive=False)
-        self.close = close
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        while (piece := await self._pull()) is not None:
-            yield piece
+    return spool, size
