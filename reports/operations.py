@@ -58,6 +58,10 @@ def lasting(seconds: float) -> str:
     return ngettext("%(count)s day", "%(count)s days", whole // DAY) % {"count": whole // DAY}
 
 
+def _ago(moment: datetime, now: datetime) -> str:
+    return _("%(span)s ago") % {"span": lasting((now - moment).total_seconds())}
+
+
 def _open_jobs() -> QuerySet[Job]:
     """Open jobs, each with `held`, `ready` (a worker could take it) and `waited`. Served by job_open_by_lease.
 
@@ -112,7 +116,7 @@ def _job(job: Any, now: datetime) -> Numbers:
     attempts = list(job.attempts.all())
     running = next((attempt for attempt in attempts if attempt.ended_at is None), None)
     since = running.started_at if running else job.created_at
-    seconds = (now - job.started_at).total_seconds() if job.started_at else 0
+    seconds = (now - job.started_at).total_seconds() if job.held and job.started_at else 0
     return {
         "id": str(job.pk),
         "url": reverse("admin:reports_job_change", args=[job.pk]),
@@ -151,8 +155,8 @@ def _worker(worker: Any, jobs: Iterable[Numbers]) -> Numbers:
         "name": worker.name,
         "state": "lost" if lost else "alive",
         "state_text": _("Lost") if lost else _("Alive"),
-        "started": lasting((now - worker.started_at).total_seconds()),
-        "seen": lasting((now - worker.seen_at).total_seconds()),
+        "started": _ago(worker.started_at, now),
+        "seen": _ago(worker.seen_at, now),
         "jobs": ", ".join(held) or "–",
     }
 
@@ -189,7 +193,7 @@ def _failures() -> list[Numbers]:
             "id": row["error_code"],
             "code": row["error_code"],
             "count": row["count"],
-            "latest": _("%(span)s ago") % {"span": lasting((now - row["latest"]).total_seconds())},
+            "latest": _ago(row["latest"], now),
             "url": f"{address}?"
             + urlencode({"status__exact": "failed", "error_code": row["error_code"], "finished_at__gte": week}),
         }

@@ -13,7 +13,7 @@ from uploads.models import Upload
 
 @admin.register(Upload)
 class UploadAdmin(admin.ModelAdmin[Upload]):
-    list_display = ("filename", "owner", "state", "progress", "size", "created_at", "completed_at", "expires_at")
+    list_display = ("filename", "state", "progress", "size", "owner", "created_at", "completed_at", "expires_at")
     list_filter = ("state", "created_at")
     list_select_related = ("owner",)
     search_fields = ("=id", "filename", "owner__email")

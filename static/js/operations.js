@@ -76,7 +76,7 @@ function writeRows(container, all) {
   }
 }
 
-// The server's rate is the average of the job's whole life; this one, once it is known, is that of now.
+// The server's rate is the average since the job began; this one, once it is known, is that of now.
 function withRates(jobs) {
   const known = new Set(jobs.map((job) => job.id));
   [...rates.keys()].filter((id) => !known.has(id)).forEach((id) => rates.delete(id));
@@ -85,7 +85,7 @@ function withRates(jobs) {
     rates.set(job.id, rate);
     rate.add(job.rows);
     const now = rate.perSecond(EVERY);
-    return now === null ? job : { ...job, rate: Math.round(now) };
+    return now ? { ...job, rate: Math.round(now) } : job;
   });
 }
 
