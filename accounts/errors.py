@@ -2,6 +2,11 @@
 
 from collections.abc import Mapping
 
+from django.utils.translation import gettext, gettext_noop
+
+# What can be missing, as the models call it: named here for the translators.
+OWNED = [gettext_noop("job"), gettext_noop("upload"), gettext_noop("API token"), gettext_noop("user session")]
+
 
 class Refusal(Exception):
     """A request that will not be carried out, with what to tell the one who asked.
@@ -20,4 +25,5 @@ class Refusal(Exception):
 
 def not_found(what: str) -> Refusal:
     """For what does not exist and for what belongs to somebody else: the two must look the same."""
-    return Refusal("not_found", f"There is no such {what} of yours.", status=404)
+    message = gettext("There is no such %(what)s of yours.") % {"what": gettext(what)}
+    return Refusal("not_found", message, status=404)

@@ -12,6 +12,7 @@ from django.utils import translation
 from kombu.exceptions import OperationalError
 
 from accounts import presence
+from reports import words
 from reports.models import Job
 
 logger = logging.getLogger(__name__)
@@ -37,6 +38,7 @@ def mail_about(job_id: str) -> None:
     if job is None or not job.is_finished:
         return
     with translation.override(job.owner.language or settings.LANGUAGE_CODE):
-        context = {"job": job, "url": settings.SITE_URL + reverse("report", args=[job.pk])}
+        error = words.error(job.error_code, job.error)
+        context = {"job": job, "error": error, "url": settings.SITE_URL + reverse("report", args=[job.pk])}
         subject = " ".join(render_to_string("reports/mail/ended_subject.txt", context).split())
         send_mail(subject, render_to_string("reports/mail/ended.txt", context), None, [job.owner.email])
