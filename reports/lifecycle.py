@@ -359,7 +359,8 @@ def end_abandoned() -> int:
 
 
 def _end_dead(job_id: uuid.UUID, condition: Q, status: Job.Status, **ending: str) -> int:
-    ended = _finish(job_id, Job.objects.filter(condition, status__in=OPEN).filter(_free()), status, **ending)
+    dead = Job.objects.filter(condition, status__in=OPEN).filter(_free())
+    ended = _finish(job_id, dead, status, outcome=Attempt.Outcome.LOST, **ending)
     if ended:
         _announce(job_id)
         if status == Status.FAILED:
@@ -367,10 +368,12 @@ def _end_dead(job_id: uuid.UUID, condition: Q, status: Job.Status, **ending: str
     return ended
 
 
-def _finish(job_id: uuid.UUID, rows: QuerySet[Job], status: Job.Status, **fields: Any) -> int:
+def _finish(
+    job_id: uuid.UUID, rows: QuerySet[Job], status: Job.Status, *, outcome: Attempt.Outcome | None = None, **fields: Any
+) -> int:
     """The one way into a final state, for a job that is still among `rows`; returns whether it was.
 
-    The token goes, so that nothing can be written any more.
+    The token goes, so that nothing can be written any more. `outcome` is that of the attempt, if it is another.
     """
     assert status in FINISHED
     with transaction.atomic():
@@ -378,7 +381,7 @@ def _finish(job_id: uuid.UUID, rows: QuerySet[Job], status: Job.Status, **fields
             status=status, token=None, lease_until=None, finished_at=Now(), version=F("version") + 1, **fields
         )
         if finished:
-            attempts.end(job_id, Attempt.Outcome(status.value))
+            attempts.end(job_id, outcome or Attempt.Outcome(status.value))
     return finished
 
 

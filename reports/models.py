@@ -83,6 +83,8 @@ class Job(models.Model):
             models.Index(
                 fields=["lease_until"], condition=Q(status__in=["pending", "processing"]), name="job_open_by_lease"
             ),
+            # What has ended lately, and how: the operations page.
+            models.Index(fields=["status", "finished_at"], name="job_by_end"),
             # Whose turn it is.
             models.Index(fields=["owner", "claimed_at"], name="job_turns"),
         ]

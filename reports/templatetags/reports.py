@@ -26,11 +26,11 @@ def number(value: int | str | None) -> str:
 @register.filter
 def size(value: int | None) -> str:
     """Bytes in the unit that suits them, a thousand of one being one of the next."""
-    scaled, unit = Decimal(value or 0), 0
-    while scaled >= 1000 and unit < len(_UNITS) - 1:
-        scaled /= 1000
+    rounded, unit = Decimal(value or 0), 0
+    # Rounded each time: what would be told as a thousand of one is one of the next.
+    while rounded >= 1000 and unit < len(_UNITS) - 1:
         unit += 1
-    rounded = round(scaled, 1) if unit else scaled
+        rounded = round(Decimal(value or 0) / 1000**unit, 1)
     return f"{number(f'{rounded:f}'.removesuffix('.0'))} {_UNITS[unit]}"
 
 

@@ -13,12 +13,13 @@ export function count(value) {
 
 export function bytes(value) {
   let unit = 0;
-  let scaled = value;
-  while (scaled >= 1000 && unit < UNITS.length - 1) {
-    scaled /= 1000;
+  let rounded = value;
+  // Rounded each time: what would be told as a thousand of one is one of the next.
+  while (rounded >= 1000 && unit < UNITS.length - 1) {
     unit += 1;
+    rounded = Math.round((value / 1000 ** unit) * 10) / 10;
   }
-  return `${oneDigit.format(scaled)} ${UNITS[unit]}`;
+  return `${oneDigit.format(rounded)} ${UNITS[unit]}`;
 }
 
 // Part of a whole, never 100 % before it is all there.

@@ -35,6 +35,7 @@ def test_numbers_keep_every_digit_and_are_grouped_as_the_reader_does(
         (999, "999 B"),
         (1000, "1 kB"),
         (1549, "1.5 kB"),
+        (999_999, "1 MB"),
         (100_000_000, "100 MB"),
         (2 * 10**12, "2 TB"),
         (5 * 10**18, "5,000 PB"),

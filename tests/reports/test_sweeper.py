@@ -77,6 +77,7 @@ def test_a_job_that_keeps_killing_its_workers_is_given_up(
     sweep()
     job = Job.objects.get()
     assert (job.status, job.error_code) == ("failed", "worker_lost")
+    assert {attempt.outcome for attempt in job.attempts.all()} == {"lost"}
 
 
 def test_progress_in_between_gives_new_attempts(make_upload: MakeUpload, hinted: list[str], settings: Any) -> None:
