@@ -358,7 +358,7 @@ def end_abandoned() -> int:
     return ended
 
 
-def _end_dead(job_id: uuid.UUID, condition: Q, status: Job.Status, **ending: str) -> int:
+def _end_dead(job_id: uuid.UUID, condition: Q, status: Job.Status, **ending: Any) -> int:
     dead = Job.objects.filter(condition, status__in=OPEN).filter(_free())
     ended = _finish(job_id, dead, status, outcome=Attempt.Outcome.LOST, **ending)
     if ended:
