@@ -5,7 +5,7 @@ import io
 from dataclasses import dataclass
 from itertools import islice
 
-from reports import downloads
+from reports import downloads, words
 from reports.models import Job
 
 ROWS = 20
@@ -35,7 +35,7 @@ def preview(job: Job) -> Preview | None:
         if len(record) < len(header) or not record[0]:
             break
         number, fields, error = record[0], record[1 : width + 1], record[width + 1]
-        rows.append((number, [_shortened(field) for field in fields + record[width + 2 :]], error))
+        rows.append((number, [_shortened(field) for field in fields + record[width + 2 :]], words.row(error)))
     return Preview(header[1:-1], rows)
 
 

@@ -1,5 +1,7 @@
 """What codes say to people, in their language. Stored texts are English; the codes beside them are stable."""
 
+from itertools import product
+
 from django.utils.functional import Promise
 from django.utils.translation import get_language
 from django.utils.translation import gettext_lazy as _
@@ -37,6 +39,13 @@ def reason(code: str, *, amounts: bool) -> str:
     if amounts and code == faults.CODES[faults.SALES]:
         return str(_NOT_AN_AMOUNT)
     return str(_REASONS.get(code, code))
+
+
+def row(stored: str) -> str:
+    """What a report of rejected rows, which is in English, says of a row."""
+    for code, amounts in product(faults.CODES.values(), (False, True)):
+        stored = stored.replace(faults.words_for(code, amounts=amounts), reason(code, amounts=amounts))
+    return stored
 
 
 def error(code: str, stored: str) -> str:
