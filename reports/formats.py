@@ -27,6 +27,10 @@ _SPREADSHEET_DIGITS = 15
 _CELL_CHARACTERS = 32_767
 
 
+# `json.dumps` would make an encoder for every line.
+_encode = json.JSONEncoder(ensure_ascii=False).encode
+
+
 @dataclass(frozen=True)
 class Format:
     content_type: str
@@ -64,7 +68,7 @@ def write_json(job: Job, out: IO[bytes]) -> None:
     between = b"\n"
     for lines in _departments(job):
         for name, total, rows in lines:
-            line = json.dumps({"name": name, "sales": value(total), "rows": rows}, ensure_ascii=False)
+            line = _encode({"name": name, "sales": value(total), "rows": rows})
             out.write(between + b"    " + line.encode())
             between = b",\n"
     out.write(b"\n  ]\n}\n")

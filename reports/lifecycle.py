@@ -314,7 +314,7 @@ def delete(job: Job) -> None:
 def end_for_lost_upload(upload: Upload) -> None:
     """The upload expired or was cancelled: its open jobs can never finish."""
     if upload.state == Upload.State.EXPIRED:
-        ending: dict[str, str] = {
+        ending: dict[str, Any] = {
             "error_code": "upload_expired",
             "error": "The upload was not finished in time. Upload the file again.",
         }
