@@ -3,13 +3,14 @@
 from allauth.account.decorators import secure_admin_login
 from django.contrib import admin
 from django.urls import include, path
+from django.utils.translation import gettext_lazy as _
 from django.views.i18n import JavaScriptCatalog
 
 from salesagg import health
 
 # One log-in for everybody, with its rate limits; the admin's own has none.
 admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]
-admin.site.site_header = "Salesagg administration"
+admin.site.site_header = _("Salesagg administration")
 admin.site.site_title = "Salesagg"
 
 urlpatterns = [

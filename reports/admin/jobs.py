@@ -24,6 +24,7 @@ from reports.admin.pages import OperationsPages
 from reports.models import Job, Share
 from reports.operations import lasting
 from reports.templatetags.reports import number, size
+from reports.templatetags.reports import seconds as in_seconds
 from uploads.models import Upload
 
 
@@ -144,7 +145,7 @@ class JobAdmin(OperationsPages, JobActions):
         seconds = _seconds(job)
         if seconds is None:
             return "–"
-        return f"{seconds:.1f} s" if seconds < 60 else lasting(seconds)
+        return in_seconds(seconds) if seconds < 60 else lasting(seconds)
 
     @admin.display(description=gettext_lazy("departments"))
     def department_count(self, job: Job) -> str:

@@ -13,6 +13,7 @@ from reports import words
 from reports.models import Attempt, Job
 from reports.operations import lasting
 from reports.templatetags.reports import number, size
+from reports.templatetags.reports import seconds as in_seconds
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ def _attempt(count: int, attempt: Attempt) -> Event:
         _("Bytes"): f"{number(attempt.start)} – {number(attempt.end)}",
         _("Windows"): number(attempt.windows),
         _("Latest checkpoint"): f"{attempt.checkpoint_at:%Y-%m-%d %H:%M:%S %Z}" if attempt.checkpoint_at else "–",
-        _("Lasted"): f"{lasted:.1f} s" if lasted < 60 else lasting(lasted),
+        _("Lasted"): in_seconds(lasted) if lasted < 60 else lasting(lasted),
         _("Outcome"): outcomes[Attempt.Outcome(attempt.outcome)] if attempt.outcome else _("still open"),
     }
     title = _("Attempt %(count)s") % {"count": count}
