@@ -10,6 +10,8 @@ export PORT DATA_DIR
 VENV := .venv
 BIN  := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest --quiet
+# Test processes side by side, each with a database and servers of its own. More than two want more than two cores.
+TESTERS ?= 2
 # Node is used where the machine has it; otherwise it comes from PyPI into the virtual environment.
 NPM  := $(shell command -v npm 2>/dev/null)
 ifeq ($(NPM),)
@@ -35,10 +37,10 @@ check: $(VENV)/.dev node_modules/.installed $(TEXTS)
 # In one process; on PostgreSQL and Redis; with processes that are killed; in a browser. Apart from each other, since the
 # browser's event loop and Django's database do not share a thread.
 pytest: $(VENV)/.dev node_modules/.installed $(TEXTS)
-	$(PYTEST) --cov --cov-report=term --ignore=tests/e2e --ignore=tests/faults
-	$(PYTEST) --services --ignore=tests/reports/engine tests/accounts tests/uploads tests/reports
+	$(PYTEST) -n $(TESTERS) --cov --cov-report=term --ignore=tests/e2e --ignore=tests/faults
+	$(PYTEST) -n $(TESTERS) --services --ignore=tests/reports/engine tests/accounts tests/uploads tests/reports
 	$(PYTEST) tests/faults
-	$(PYTEST) tests/e2e
+	$(PYTEST) -n $(TESTERS) tests/e2e
 
 # The engine beside others, and the whole service. Files and figures go to $(DATA_DIR)/bench.
 bench: $(VENV)/.bench node_modules/.installed

@@ -9,13 +9,13 @@ from typing import Any
 from django.utils import timezone
 from django.utils.translation import ngettext
 
+from accounts.numbers import number
 from reports import columns, rejected, shares, sofar, words
 from reports.engine.numbers import Number
 from reports.engine.numbers import total as sum_of
 from reports.models import FINISHED, OPEN, Job
 from reports.pipelines import Line
 from reports.snapshots import describe
-from reports.templatetags.reports import number
 from reports.totals import Query, bar, page_of, percent
 from uploads.models import Upload
 

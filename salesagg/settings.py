@@ -217,9 +217,9 @@ CONTENT_SECURITY_POLICY = {
 # this is what one request can cost, and what one lost connection can lose. The browser sends half of it at a time.
 MAX_BODY_BYTES = env.int("MAX_BODY_BYTES", default=32 * MIB)
 # The largest file. Large enough for any CSV; it stops a client that announces nonsense.
-MAX_UPLOAD_BYTES = env.int("MAX_UPLOAD_BYTES", default=1024 * 1024 * MIB)
+MAX_UPLOAD_BYTES = env.int("MAX_UPLOAD_BYTES", default=10**12)
 # What one person may store at a time, unfinished uploads counted at their announced length.
-QUOTA_BYTES = env.int("QUOTA_BYTES", default=2 * 1024 * 1024 * MIB)
+QUOTA_BYTES = env.int("QUOTA_BYTES", default=2 * 10**12)
 # An unfinished upload that has received nothing for this long is given up, its parts removed.
 UPLOAD_EXPIRES_HOURS = env.int("UPLOAD_EXPIRES_HOURS", default=72)
 

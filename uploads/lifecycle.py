@@ -7,12 +7,12 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import F, Sum
 from django.db.models.functions import Coalesce
-from django.template.defaultfilters import filesizeformat
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from accounts.errors import Refusal
 from accounts.models import User
+from accounts.numbers import size
 from uploads import cleanup
 from uploads.metadata import filename_in, parse
 from uploads.models import Upload
@@ -101,9 +101,9 @@ def check_quota(owner: User, *, more: int) -> None:
             "quota_exceeded",
             _("You have stored %(used)s of %(quota)s; %(more)s more do not fit. Remove reports first.")
             % {
-                "used": filesizeformat(used),
-                "quota": filesizeformat(settings.QUOTA_BYTES),
-                "more": filesizeformat(more),
+                "used": size(used),
+                "quota": size(settings.QUOTA_BYTES),
+                "more": size(more),
             },
             status=413,
         )
@@ -117,7 +117,7 @@ def gone(upload: Upload) -> Refusal:
 
 def _check_length(length: int) -> None:
     if length > settings.MAX_UPLOAD_BYTES:
-        largest = filesizeformat(settings.MAX_UPLOAD_BYTES)
+        largest = size(settings.MAX_UPLOAD_BYTES)
         raise Refusal("too_large", _("Files may have at most %(largest)s.") % {"largest": largest}, status=413)
 
 

@@ -13,9 +13,9 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from accounts.errors import Refusal
+from accounts.numbers import number, size
 from reports import lifecycle
 from reports.models import Checkpoint, Job, RejectedRows
-from reports.templatetags.reports import number, size
 from uploads.models import Upload
 
 # Does one thing to a job and returns what to say about it, and the job to look at then.

@@ -17,14 +17,14 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST
 
+from accounts.numbers import number, size
+from accounts.numbers import seconds as in_seconds
 from reports import shares, snapshots
 from reports.admin import timeline
 from reports.admin.actions import JobActions
 from reports.admin.pages import OperationsPages
 from reports.models import Job, Share
 from reports.operations import lasting
-from reports.templatetags.reports import number, size
-from reports.templatetags.reports import seconds as in_seconds
 from uploads.models import Upload
 
 

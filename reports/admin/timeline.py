@@ -9,11 +9,11 @@ from django.db.models.functions import Length
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from accounts.numbers import number, size
+from accounts.numbers import seconds as in_seconds
 from reports import words
 from reports.models import Attempt, Job
 from reports.operations import lasting
-from reports.templatetags.reports import number, size
-from reports.templatetags.reports import seconds as in_seconds
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,10 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
+from accounts.numbers import size
 from reports import lifecycle
 from reports.admin import actions
 from reports.models import Job
-from reports.templatetags.reports import size
 from tests.conftest import MakeUpload
 from tests.files import sales_csv
 from uploads.models import Upload

@@ -10,10 +10,10 @@ from django.db.models.functions import Now
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
+from accounts.numbers import size
 from reports import lifecycle, runner, shares, workers
 from reports.admin import timeline
 from reports.models import Attempt, Job, Share
-from reports.templatetags.reports import size
 from tests.conftest import MakeUpload
 from tests.files import sales_csv
 from uploads import lifecycle as uploads

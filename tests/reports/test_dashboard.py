@@ -71,7 +71,7 @@ def test_nothing_found_says_so_with_a_way_back(ann: Client, many: list[Job]) -> 
 def test_a_new_person_sees_what_to_do_the_limits_and_a_sample_and_no_filters(ann: Client) -> None:
     page = text(ann.get("/"))
     assert "No files yet" in page
-    assert "up to 1.1 TB each" in page
+    assert "up to 1 TB each" in page
     assert 'href="/sample.csv"' in page
     assert 'action="/" hidden' in page
 

@@ -295,7 +295,7 @@ def test_a_line_longer_than_any_window_is_one_bad_row(finished: Finished, settin
         (b"\0\0\0", "not_csv", "does not look like a CSV"),
         (b"x" * 9000, "missing_columns", "No columns"),
         (gzip.compress(sales_csv(50))[:-20], "gzip_damaged", "ends in the middle"),
-        (gzip.compress(b"a,b\n1,2\n"), "missing_columns", "a, b"),
+        (gzip.compress(b"a,b\n1,2\n", mtime=0), "missing_columns", "a, b"),
     ],
 )
 def test_a_file_that_cannot_be_read_fails_with_what_to_do(

@@ -5,6 +5,7 @@ from django.utils import translation
 
 from reports import words
 from reports.engine import faults
+from reports.templatetags.reports import state_label
 
 
 @pytest.mark.parametrize("amounts", [False, True])
@@ -23,3 +24,8 @@ def test_a_failure_is_told_with_its_details_or_in_the_readers_language() -> None
     with translation.override("de"):
         assert words.error("empty_file", stored).startswith("Die Datei ist leer.")
         assert words.error("unheard_of", stored) == stored
+
+
+def test_one_rejected_row_is_one_row() -> None:
+    assert state_label("done_with_rejects", 1) == "Done with 1 rejected row"
+    assert state_label("done_with_rejects", 1200) == "Done with 1,200 rejected rows"

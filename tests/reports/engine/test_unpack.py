@@ -5,7 +5,7 @@ import io
 import zlib
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reports.engine import EngineError, Limits
@@ -28,6 +28,8 @@ def unpack(packed: bytes, *, piece: int = 1000, size: int = 700, limits: Limits 
     return out
 
 
+# No deadline: how long an example takes says what else the machine has to do.
+@settings(deadline=None)
 @given(
     parts=st.lists(st.binary(max_size=3000) | st.just(b"A,2024-01-01,1\n" * 500), min_size=1, max_size=3),
     piece=st.integers(1, 300),

@@ -3,7 +3,7 @@
 import pytest
 from django.utils import translation
 
-from reports.templatetags.reports import number, seconds, size, state_label
+from accounts.numbers import number, seconds, size
 
 
 @pytest.mark.parametrize(
@@ -51,8 +51,3 @@ def test_sizes_go_by_the_thousand(value: int, shown: str) -> None:
 )
 def test_spans_of_time_are_told_as_people_do(value: float, shown: str) -> None:
     assert seconds(value) == shown
-
-
-def test_one_rejected_row_is_one_row() -> None:
-    assert state_label("done_with_rejects", 1) == "Done with 1 rejected row"
-    assert state_label("done_with_rejects", 1200) == "Done with 1,200 rejected rows"

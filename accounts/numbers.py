@@ -1,0 +1,40 @@
+"""How numbers, sizes and spans of time are written for people, in their language; `static/js/format.js` does it alike."""
+
+from decimal import Decimal
+
+from django.utils import formats
+from django.utils.translation import gettext
+
+_UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
+
+
+def number(value: int | str | None) -> str:
+    """A number of any size, or its decimal digits, in the reader's locale; not a digit is lost."""
+    if value is None or value == "":
+        return "–"
+    sign, digits = ("−", str(value)[1:]) if str(value).startswith("-") else ("", str(value))
+    whole, _, places = digits.partition(".")
+    groups = [whole[max(0, end - 3) : end] for end in range(len(whole), 0, -3)]
+    grouped = str(formats.get_format("THOUSAND_SEPARATOR")).join(reversed(groups))
+    return sign + grouped + (str(formats.get_format("DECIMAL_SEPARATOR")) + places if places else "")
+
+
+def size(value: int | None) -> str:
+    """Bytes in the unit that suits them, a thousand of one being one of the next."""
+    rounded, unit = Decimal(value or 0), 0
+    # Rounded each time: what would be told as a thousand of one is one of the next.
+    while rounded >= 1000 and unit < len(_UNITS) - 1:
+        unit += 1
+        rounded = round(Decimal(value or 0) / 1000**unit, 1)
+    return f"{number(f'{rounded:f}'.removesuffix('.0'))} {_UNITS[unit]}"
+
+
+def seconds(value: float) -> str:
+    """A span of time as people say it: tenths of a second first, then minutes, then hours."""
+    if value < 60:
+        return gettext("%(count)s s") % {"count": number(f"{value:.1f}")}
+    minutes, rest = divmod(round(value), 60)
+    if minutes < 60:
+        return gettext("%(minutes)s min %(seconds)s s") % {"minutes": minutes, "seconds": rest}
+    hours, minutes = divmod(minutes, 60)
+    return gettext("%(hours)s h %(minutes)s min") % {"hours": number(hours), "minutes": minutes}
