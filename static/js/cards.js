@@ -100,6 +100,8 @@ export class Card {
     this.field("filename").textContent = job.filename;
     this.field("link").href = job.url;
     this.field("report").href = job.url;
+    this.field("columns").href = `${job.url}#again`;
+    this.field("columns").hidden = job.error_code !== "missing_columns";
     this.field("state").dataset.state = state;
     this.field("label").textContent = labelOf(state, job.bad_rows);
     if (!job.can_remove) {
@@ -115,10 +117,9 @@ export class Card {
     this.action("remove").hidden = !job.can_remove;
     this.action("remove").href = `${job.url}remove`;
     this.field("report").hidden = job.status !== "completed";
-    for (const action of this.element.querySelectorAll("[data-action]")) {
+    for (const action of this.element.querySelectorAll(".actions > *")) {
       action.setAttribute("aria-label", `${action.textContent.trim()}: ${job.filename}`);
     }
-    this.field("report").setAttribute("aria-label", `${this.field("report").textContent.trim()}: ${job.filename}`);
   }
 
   renderUpload(state) {
