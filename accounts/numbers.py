@@ -1,4 +1,4 @@
-"""How numbers, sizes and spans of time are written for people, in their language; `static/js/format.js` does it alike."""
+"""How numbers, sizes and spans of time are written for people, in their language; `format.js` does it alike."""
 
 from decimal import Decimal
 

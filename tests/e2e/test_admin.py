@@ -4,9 +4,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Locator, Page, Request, expect
+from playwright.sync_api import Page, Request, expect
 
 from tests.e2e.axe import assert_accessible
+from tests.e2e.network import wait_for_growth
 from tests.files import write_sales
 from tests.services.site import PASSWORD, Site
 from tests.services.tus import upload, uploading
@@ -32,7 +33,7 @@ def jobs(site: Site, address: str, token: str, tmp_path_factory: pytest.TempPath
     wrong = folder / "no sales.csv"
     wrong.write_text("a,b\n1,2\n")
     upload(address, token, wrong)
-    upload(address, token, write_sales(folder / "good.csv", 100_000))
+    upload(address, token, write_sales(folder / "known sales.csv", 100_000))
     site.manage("shell", "-c", MAKE_VIEWER)
 
 
@@ -58,12 +59,6 @@ def fits_a_phone(page: Page) -> bool:
     return bool(width == PHONE["width"])
 
 
-def wait_for_growth(bar: Locator, *, above: float) -> float:
-    bar.page.wait_for_function("([bar, above]) => bar.value > above", arg=[bar.element_handle(), above])
-    value: float = bar.evaluate("bar => bar.value")
-    return value
-
-
 @pytest.mark.usefixtures("jobs")
 def test_an_operator_finds_a_job_and_retries_runs_again_and_deletes_it(operator: Page, address: str) -> None:
     page = operator
@@ -79,14 +74,14 @@ def test_an_operator_finds_a_job_and_retries_runs_again_and_deletes_it(operator:
     expect(page.get_by_text("No sales.csv will go on from its last checkpoint.")).to_be_visible()
 
     page.get_by_role("link", name="Completed").click()
-    page.get_by_role("link", name="good.csv").click()
+    page.get_by_role("link", name="known sales.csv").click()
     timeline = page.get_by_role("region", name="Timeline")
     expect(timeline.get_by_role("heading", name="Attempt 1")).to_be_visible()
     expect(timeline.get_by_text("completed the job")).to_be_visible()
     assert_accessible(page, preload=False)  # Django's forms.css imports another
     assert fits_a_phone(page)
     page.get_by_role("button", name="Run again").click()
-    expect(page.get_by_text("Good.csv runs again as a new job.")).to_be_visible()
+    expect(page.get_by_text("Known sales.csv runs again as a new job.")).to_be_visible()
     expect(page.get_by_role("region", name="Timeline")).to_be_visible()
 
     page.get_by_role("link", name="Delete").click()
@@ -94,7 +89,7 @@ def test_an_operator_finds_a_job_and_retries_runs_again_and_deletes_it(operator:
     assert_accessible(page)
     page.get_by_role("button", name="Yes, I’m sure").click()
     expect(page.get_by_text("was deleted successfully")).to_be_visible()
-    expect(page.get_by_role("row", name="good.csv")).to_have_count(1)
+    expect(page.get_by_role("row", name="known sales.csv")).to_have_count(1)
     for model in ("uploads/upload", "accounts/user", "accounts/apitoken"):
         page.goto(f"{address}/admin/{model}/")
         expect(page.get_by_role("searchbox").or_(page.get_by_role("textbox")).first).to_be_visible()
@@ -185,7 +180,7 @@ def test_who_may_only_view_sees_everything_and_cannot_act(page: Page, address: s
     expect(failure).to_be_visible()
     assert_accessible(page)
     failure.click()
-    expect(page.get_by_role("link", name="good.csv")).to_have_count(0)
+    expect(page.get_by_role("link", name="known sales.csv")).to_have_count(0)
     expect(page.get_by_role("button", name="Go")).to_have_count(0)
     page.get_by_role("link", name="no sales.csv").first.click()
     expect(page.get_by_role("heading", name="Attempt 1")).to_be_visible()

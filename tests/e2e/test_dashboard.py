@@ -2,14 +2,14 @@
 
 import gzip
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Locator, Page, Request, WebSocketRoute, expect
+from playwright.sync_api import Locator, Page, Request, WebSocketRoute, expect
 
 from tests.e2e.axe import assert_accessible
+from tests.e2e.conftest import MakeContext
 from tests.e2e.network import Network, value_of, wait_for_growth
 from tests.files import HEADER, sales_csv, write_sales
 
@@ -30,17 +30,9 @@ def write(tmp_path: Path) -> Callable[[str, str | bytes], Path]:
 
 
 @pytest.fixture
-def another(browser: Browser) -> Iterator[Callable[..., Page]]:
+def another(new_context: MakeContext) -> Callable[..., Page]:
     """another(storage_state=…) -> a page of another browser."""
-    contexts: list[BrowserContext] = []
-
-    def make(**options: Any) -> Page:
-        contexts.append(browser.new_context(**options))
-        return contexts[-1].new_page()
-
-    yield make
-    for context in contexts:
-        context.close()
+    return lambda **options: new_context(**options).new_page()
 
 
 def choose(page: Page, *paths: Path) -> None:
