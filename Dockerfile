@@ -19,6 +19,7 @@ COPY uploads ./uploads
 COPY reports ./reports
 COPY templates ./templates
 COPY static ./static
+RUN pybabel --quiet compile --directory=salesagg/locale --domain="django djangojs"
 # The key is needed to load the settings and signs nothing here.
 RUN SECRET_KEY=build DATA_DIR=/tmp/build python manage.py collectstatic --noinput --verbosity=0 \
     && useradd --system --home-dir /data --create-home salesagg

@@ -139,9 +139,9 @@ def reports(gallery: Gallery, page: Page, address: str, token: str, folder: Path
 
 
 def account(gallery: Gallery, page: Page, address: str) -> None:
-    for name in ("", "tokens", "sessions", "data", "delete"):
-        page.goto(f"{address}/account/{name}{'/' if name else ''}")
-        gallery.take(page, f"account-{name or 'profile'}")
+    for path in ("", "tokens/", "sessions/", "data/", "delete"):
+        page.goto(f"{address}/account/{path}")
+        gallery.take(page, f"account-{path.strip('/') or 'profile'}")
     page.goto(f"{address}/account/tokens/")
     page.get_by_label("Name").fill("nightly import")
     page.get_by_role("button", name="Create token").click()

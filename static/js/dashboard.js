@@ -1,19 +1,20 @@
 // The dashboard: choose or drop files, check them, watch them being uploaded and processed, find the older ones.
 
 import { Card } from "./cards.js";
+import { checkSize, lookInto } from "./check.js";
 import { ask, prepare } from "./dialog.js";
 import { onDrop } from "./dropping.js";
-import { bytes, count, duration, percent } from "./format.js";
+import { count } from "./format.js";
 import { csrfToken } from "./http.js";
 import { act, Announcer } from "./jobs.js";
 import { Live } from "./live.js";
 import { Notifier } from "./notify.js";
 import { Pages } from "./pages.js";
-import { peek } from "./peek.js";
 import { Queue } from "./queue.js";
 import { Reviews } from "./review.js";
 import { fill, gettext, ngettext } from "./text.js";
 import { showTimes } from "./times.js";
+import { Total } from "./total.js";
 import { Uploader } from "./uploads.js";
 
 // How long to wait for the list of unfinished uploads before a file counts as new.
@@ -21,7 +22,6 @@ const LIVE_MS = 3000;
 // A connection that is back so soon was never worth a word.
 const INTERRUPTED_MS = 1500;
 const TICK_MS = 1000;
-const ETA_AFTER_MS = 3000;
 
 const form = document.getElementById("upload-form");
 const input = document.getElementById("files");
@@ -29,7 +29,6 @@ const area = document.getElementById("history");
 const heading = document.getElementById("jobs-heading");
 const filters = document.getElementById("filters");
 const problems = document.getElementById("upload-problems");
-const total = document.getElementById("total");
 const connection = document.getElementById("connection");
 const template = document.getElementById("job-template");
 const dialog = document.getElementById("remove-dialog");
@@ -46,6 +45,7 @@ const uploader = new Uploader({
   chunkBytes: Number(form.dataset.chunkBytes),
 });
 const queue = new Queue(uploader, onState);
+const total = new Total(document.getElementById("total"), queue, announcer);
 
 // Job id -> the job as last heard of; job id -> its card, if it is on the page.
 const jobs = new Map();
@@ -279,7 +279,7 @@ function send(id, file) {
   begun.add(id);
   files.set(id, file);
   queue.add(id, file);
-  renderTotal();
+  total.render();
 }
 
 // The unfinished upload of this very file, if there is one that this page is not sending already.
@@ -295,44 +295,15 @@ async function unfinishedUploadOf(file) {
 
 // Begin what can go on at once, put the rest up for review; throws with what is wrong with the file.
 async function add(file) {
-  const words = { filename: file.name };
-  if (file.size === 0) {
-    throw new Error(fill(gettext("%(filename)s is empty. Export it again and check that it has rows."), words));
-  }
-  if (file.size > maxBytes) {
-    const sizes = { ...words, size: bytes(file.size), most: bytes(maxBytes) };
-    throw new Error(fill(gettext("%(filename)s has %(size)s. A file may have at most %(most)s: split it."), sizes));
-  }
+  checkSize(file, maxBytes);
   if (reviews.has(file)) {
     return;
   }
   const unfinished = await unfinishedUploadOf(file);
   if (unfinished) {
     send(unfinished, file);
-    return;
-  }
-  const look = await peek(file).catch(() => ({ unreadable: "unreadable" }));
-  const reason = reasonOf(look.unreadable);
-  if (reason) {
-    throw new Error(fill(reason, words));
-  }
-  reviews.add(file, look);
-}
-
-function reasonOf(unreadable) {
-  switch (unreadable) {
-    case undefined:
-      return "";
-    case "empty":
-      return gettext("%(filename)s has no rows. Export it again and check that it has some.");
-    case "gzip":
-      return gettext("%(filename)s cannot be unpacked. Pack it again with gzip, or choose the CSV itself.");
-    case "workbook":
-      return gettext("%(filename)s is a workbook or a zip file. Save the table as CSV and choose that.");
-    case "no_text":
-      return gettext("%(filename)s is no text. Export the table as CSV and choose that.");
-    default:
-      return gettext("%(filename)s cannot be read. A folder cannot be uploaded; a file must not be moved meanwhile.");
+  } else {
+    reviews.add(file, await lookInto(file));
   }
 }
 
@@ -407,29 +378,8 @@ new Pages({
 
 // --- What the time that has passed changes
 
-let movingSince = null;
-
-function renderTotal() {
-  const { files: all, done, sent, bytes: size, rate } = queue.totals;
-  movingSince = rate > 0 ? (movingSince ?? performance.now()) : null;
-  const parts = [];
-  if (!queue.isEmpty && all > 1) {
-    parts.push(fill(gettext("%(done)s of %(count)s uploaded"), { done: count(done), count: count(all) }));
-    if (rate > 0) {
-      parts.push(fill(gettext("%(amount)s/s"), { amount: bytes(rate) }));
-      if (performance.now() - movingSince > ETA_AFTER_MS) {
-        parts.push(fill(gettext("%(time)s left"), { time: duration((size - sent) / rate) }));
-      }
-    }
-  }
-  total.textContent = parts.join(" · ");
-  if (!queue.isEmpty) {
-    announcer.progress(fill(gettext("%(percent)s uploaded"), { percent: percent(sent, size) }));
-  }
-}
-
 window.setInterval(() => {
-  renderTotal();
+  total.render();
   cards.forEach((card) => {
     if (card.job) {
       card.render();

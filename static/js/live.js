@@ -1,7 +1,7 @@
 // The live socket: jobs as they change. Reconnects by itself; every connection begins with a full snapshot, so nothing
 // has to be replayed.
 
-import { locale } from "./text.js";
+import { language } from "./text.js";
 
 const FIRST_DELAY = 500;
 const LONGEST_DELAY = 15000;
@@ -36,7 +36,7 @@ export class Live {
   open() {
     const scheme = window.location.protocol === "https:" ? "wss" : "ws";
     const asked = this.shown().slice(0, MOST_SHOWN);
-    const query = new URLSearchParams([["language", locale], ...asked.map((id) => ["job", id])]);
+    const query = new URLSearchParams([["language", language], ...asked.map((id) => ["job", id])]);
     const socket = new WebSocket(`${scheme}://${window.location.host}/ws/jobs/?${query}`);
     this.socket = socket;
     socket.addEventListener("message", (event) => {

@@ -12,5 +12,9 @@ export function fill(text, values) {
   return text.replace(/%\((\w+)\)s/g, (mark, name) => values[name]);
 }
 
-// The language that numbers and times are written in.
-export const locale = document.documentElement.lang || undefined;
+// The language of the page.
+export const language = document.documentElement.lang || "en";
+
+// How numbers and times are written: as the reader's browser does in this language (en-GB, say, where the page says en).
+export const locale =
+  navigator.languages.find((own) => own.split("-")[0] === language.split("-")[0]) ?? language;
