@@ -22,7 +22,7 @@ endif
 # Translations, as Django reads them. GNU gettext is needed only to write them anew (make messages).
 TEXTS := $(patsubst %.po,%.mo,$(wildcard salesagg/locale/*/LC_MESSAGES/*.po))
 
-.PHONY: run test check pytest bench screenshots messages lock clean
+.PHONY: run test check pytest coverage bench screenshots messages lock clean
 
 run: $(VENV)/.run node_modules/.installed $(TEXTS)
 	@exec $(BIN)/python manage.py serve
@@ -37,10 +37,14 @@ check: $(VENV)/.dev node_modules/.installed $(TEXTS)
 # In one process; on PostgreSQL and Redis; with processes that are killed; in a browser. Apart from each other, since the
 # browser's event loop and Django's database do not share a thread.
 pytest: $(VENV)/.dev node_modules/.installed $(TEXTS)
-	$(PYTEST) -n $(TESTERS) --cov --cov-report=term --ignore=tests/e2e --ignore=tests/faults
+	$(PYTEST) -n $(TESTERS) --ignore=tests/e2e --ignore=tests/faults
 	$(PYTEST) -n $(TESTERS) --services --ignore=tests/reports/engine tests/accounts tests/uploads tests/reports
 	$(PYTEST) tests/faults
 	$(PYTEST) -n $(TESTERS) tests/e2e
+
+# Which lines the tests in one process run. Apart from them, since counting takes as long again.
+coverage: $(VENV)/.dev node_modules/.installed $(TEXTS)
+	$(PYTEST) -n $(TESTERS) --cov --cov-report=term --ignore=tests/e2e --ignore=tests/faults
 
 # The engine beside others, and the whole service. Files and figures go to $(DATA_DIR)/bench.
 bench: $(VENV)/.bench node_modules/.installed

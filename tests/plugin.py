@@ -33,7 +33,12 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None
     os.environ["DEBUG"] = "0"
     os.environ.setdefault("LOG_LEVEL", "WARNING")
     given = {name: os.environ.pop(name, "") for name in ("DATABASE_URL", "REDIS_URL", "STORAGE_URL")}
-    if early_config.known_args_namespace.services:
+    asked = early_config.known_args_namespace
+    if asked.services and getattr(asked, "numprocesses", None):
+        # This process runs no tests itself. Those that do each start their own: what one publishes or clears is not
+        # another's.
+        os.environ.update({name: url for name, url in given.items() if url})
+    elif asked.services:
         os.environ["DATABASE_URL"] = given["DATABASE_URL"] or _start(Postgres(_FOLDER)).url
         os.environ["REDIS_URL"] = given["REDIS_URL"] or _start(Redis(_FOLDER)).url
     return (yield)
