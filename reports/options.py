@@ -41,6 +41,8 @@ def _options(chosen: Mapping[str, str], *, amounts: bool) -> Options:
     for role, name in chosen.items():
         if len(name) > MAX_NAME_LENGTH:
             raise _bad(_("The name of a column is longer than %(count)s characters.") % {"count": MAX_NAME_LENGTH})
+        if "\0" in name:
+            raise _bad(_("The name of a column has a character that no name has."))
         plain = columns.normalise(name)
         if not plain and (name or role in columns.REQUIRED):
             raise _bad(_("The name of the column “%(role)s” is empty.") % {"role": role})

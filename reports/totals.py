@@ -36,7 +36,8 @@ class Query:
         page = asked.get("page", "")
         return cls(
             sort=sort if sort.removeprefix("-") in _FIRST else LARGEST_FIRST,
-            search=asked.get("q", "").strip()[:200],
+            # No stored name has a NUL, and PostgreSQL takes none.
+            search=asked.get("q", "").replace("\0", "").strip()[:200],
             page=int(page) if page.isascii() and page.isdigit() and len(page) < 10 else 1,
         )
 

@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial as bind
 from heapq import nlargest
 from itertools import islice
@@ -55,7 +56,7 @@ class SalesPipeline:
             rows=window.partial.rows,
             bad_rows=window.partial.bad_rows,
             state=window.partial.encode(),
-            context={"layout": layout.to_json(), "skipping": window.skipping},
+            context={"layout": _stored(layout), "skipping": window.skipping},
             rejected=window.rejected,
             rejected_rows=window.rejected_rows,
         )
@@ -96,6 +97,17 @@ class SalesPipeline:
         return note(Layout.from_json(context["layout"]), text)
 
 
+def _stored(layout: Layout) -> dict[str, Any]:
+    """The layout as JSON that every database takes. The columns are found by their positions, not by these names."""
+    header = layout.header and tuple(map(_storable, layout.header))
+    return replace(layout, header=header).to_json()
+
+
+def _storable(name: str) -> str:
+    """PostgreSQL's texts have no NUL; the result as CSV has the name as it is."""
+    return name.replace("\0", "\ufffd")
+
+
 def _merged(states: Sequence[bytes]) -> Partial:
     merged = Partial.decode(states[0])
     for state in states[1:]:
@@ -119,7 +131,7 @@ def _records(partial: Partial, ranks: list[int], job_id: uuid.UUID) -> Iterator[
     yield MonthTotal.objects.filter(job=job_id).delete
     job = bulk.prepared(DepartmentTotal, "job", job_id)
     departments = (
-        (job, line.names[0], text(line.sales, partial.places), line.rows, rank)
+        (job, _storable(line.names[0]), text(line.sales, partial.places), line.rows, rank)
         for line, rank in zip(partial.departments(), ranks, strict=True)
     )
     while lines := list(islice(departments, BATCH_ROWS)):

@@ -58,6 +58,7 @@ NONSENSE = [
     {"sales": " _-"},
     {"date": " "},
     {"department": "x" * 1001},
+    {"department": "a\0b"},
     {"department": "Region", "sales": "region"},
     {"date": "Sale Date", "sales": "sale_date"},
     {"amounts": "maybe"},

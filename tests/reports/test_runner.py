@@ -109,6 +109,17 @@ def test_a_worker_that_died_is_succeeded_from_the_last_checkpoint(make_upload: M
     check_against_reference(Job.objects.get(), data)
 
 
+def test_names_with_a_nul_are_kept_in_the_result_and_told_without_it(finished: Finished) -> None:
+    """PostgreSQL's texts have none."""
+    job = finished(b"Department,No\0te,Sales\nA\0B,1,2\nC,2,\0\n")
+    assert (job.status, job.rows, job.bad_rows) == ("completed", 2, 1)
+    assert job.totals.get().name == "A\ufffdB"
+    assert result_of(job) == "Department Name,Total Number of Sales\nA\0B,2\n"
+    assert job.context is not None
+    assert job.context["layout"]["header"] == ["Department", "No\ufffdte", "Sales"]
+    assert rejected_rows(job)[1][:4] == ["2", "C", "2", "\0"]
+
+
 @pytest.mark.parametrize("packed", [False, True], ids=["plain", "packed"])
 def test_killed_before_and_after_every_checkpoint_it_still_gets_all_exactly_once(
     make_upload: MakeUpload, monkeypatch: pytest.MonkeyPatch, files: Path, packed: bool

@@ -74,6 +74,10 @@ def test_a_search_keeps_the_order_and_counts_what_it_finds(
     ]
 
 
+def test_a_search_for_what_no_database_holds_finds_as_if_it_were_not_there(job: Job) -> None:
+    assert page_of(job, Query.read({"q": "\0dept 001\0"})).count == 10
+
+
 def test_a_search_without_a_result_says_so_and_leads_back(ann: Client, job: Job) -> None:
     page = ann.get(f"/jobs/{job.pk}/table", {"q": "100%_"}).content.decode()
     assert "No department has “100%_” in its name." in page
