@@ -99,9 +99,9 @@ def _complete(job: Job, asked: Mapping[str, str]) -> Context:
 def _partial(job: Job) -> Context:
     """What the windows folded so far tell."""
     so_far = sofar.totals_so_far(job)
-    if so_far is None:
+    if so_far is None or job.started_at is None:
+        # Nothing yet; or the first window was committed just after `job` was read.
         return {"partial": True}
-    assert job.started_at is not None
     top = so_far.largest[0].total if so_far.largest else "0"
     rows = [
         {
