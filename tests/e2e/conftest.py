@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import BrowserContext, ConsoleMessage, Page
+from playwright.sync_api import BrowserContext, ConsoleMessage, Page, expect
 
 from tests.services.site import EMAIL, PASSWORD, Site
 
 MakeContext = Callable[..., BrowserContext]
+# Playwright waits five seconds for what it expects; a busy machine may need longer, and a right one waits no longer.
+expect.set_options(timeout=20_000)
 
 
 @pytest.fixture(scope="session")
