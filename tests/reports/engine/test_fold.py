@@ -239,7 +239,6 @@ RUNS = st.builds(
 
 
 @pytest.mark.timeout(EXAMPLES)  # a second each, some thirty times what they take
-@pytest.mark.timeout(0)  # as long as so many examples take
 @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(data=hostile_files(), run=RUNS)
 @example(data=b'A,2024-01-01,1\n"', run=Run(window=1))
