@@ -3,8 +3,9 @@
 from decimal import Decimal
 
 from django.utils import formats
-from django.utils.translation import gettext
+from django.utils.translation import gettext, ngettext
 
+MINUTE, DAY = 60, 86_400
 _UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
 
 
@@ -29,12 +30,15 @@ def size(value: int | None) -> str:
     return f"{number(f'{rounded:f}'.removesuffix('.0'))} {_UNITS[unit]}"
 
 
-def seconds(value: float) -> str:
-    """A span of time as people say it: tenths of a second first, then minutes, then hours."""
-    if value < 60:
-        return gettext("%(count)s s") % {"count": number(f"{value:.1f}")}
-    minutes, rest = divmod(round(value), 60)
+def seconds(value: float, *, tenths: bool = True) -> str:
+    """A span of time as people say it, at its largest two units; less than a minute in tenths of a second, or whole."""
+    if value < MINUTE:
+        return gettext("%(count)s s") % {"count": number(f"{value:.1f}" if tenths else int(value))}
+    minutes, rest = divmod(int(value), MINUTE)
     if minutes < 60:
         return gettext("%(minutes)s min %(seconds)s s") % {"minutes": minutes, "seconds": rest}
     hours, minutes = divmod(minutes, 60)
-    return gettext("%(hours)s h %(minutes)s min") % {"hours": number(hours), "minutes": minutes}
+    if value < 2 * DAY:
+        return gettext("%(hours)s h %(minutes)s min") % {"hours": hours, "minutes": minutes}
+    days = int(value) // DAY
+    return ngettext("%(count)s day", "%(count)s days", days) % {"count": number(days)}

@@ -14,7 +14,6 @@ from accounts.holdings import Entry, Loss
 from accounts.models import User
 from reports import lifecycle, results
 from reports.models import Job
-from uploads.models import Upload
 
 _FIELDS = (
     *("id", "kind", "options", "status", "rows", "bad_rows", "departments", "total", "encoding", "reasons"),
@@ -44,11 +43,7 @@ def erase(user: User) -> None:
     while (job := user.jobs.first()) is not None:
         # Before the row too, which `lifecycle.delete` deletes first: dying between would leave files that no row names.
         results.remove_all(job.pk)
-        try:
-            lifecycle.delete(job)
-        except Upload.DoesNotExist:
-            # Somebody else is deleting the same; the job has gone with its upload.
-            continue
+        lifecycle.delete(job)
 
 
 def _described(job: Job) -> dict[str, Any]:

@@ -17,8 +17,8 @@ from django.db.models.functions import Coalesce, Greatest, Now
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
 
+from accounts.numbers import seconds
 from reports import lifecycle, workers
 from reports.models import OPEN, Job
 from uploads.models import Part, Upload
@@ -29,7 +29,6 @@ Numbers = dict[str, Any]
 MOST_JOBS = 50
 MOST_FAILURES = 20
 MOST_OWNERS = 5
-DAY, HOUR = 86400, 3600
 
 
 def live() -> Numbers:
@@ -46,16 +45,9 @@ def totals() -> Numbers:
     return {"throughput": _throughput(), "failures": _failures(), "storage": _storage(), "owners": _owners()}
 
 
-def lasting(seconds: float) -> str:
-    """A time span as operators read it, at its largest two units."""
-    whole = max(0, int(seconds))
-    if whole < 60:
-        return _("%(count)s s") % {"count": whole}
-    if whole < HOUR:
-        return _("%(minutes)s min %(seconds)s s") % {"minutes": whole // 60, "seconds": whole % 60}
-    if whole < 2 * DAY:
-        return _("%(hours)s h %(minutes)s min") % {"hours": whole // HOUR, "minutes": whole % HOUR // 60}
-    return ngettext("%(count)s day", "%(count)s days", whole // DAY) % {"count": whole // DAY}
+def lasting(span: float) -> str:
+    """A time span for operators; clocks that differ a little give none below zero."""
+    return seconds(max(0.0, span), tenths=False)
 
 
 def _ago(moment: datetime, now: datetime) -> str:

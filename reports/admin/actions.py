@@ -77,7 +77,7 @@ class JobActions(admin.ModelAdmin[Job]):
 
     def delete_model(self, request: HttpRequest, obj: Job) -> None:
         # Django's own view has opened a transaction: files must not go before the rows that name them are gone.
-        transaction.on_commit(lambda: delete(obj))
+        transaction.on_commit(lambda: lifecycle.delete(obj))
 
     def response_delete(self, request: HttpRequest, obj_display: str, obj_id: Any) -> HttpResponse:
         super().response_delete(request, obj_display, obj_id)
@@ -86,7 +86,7 @@ class JobActions(admin.ModelAdmin[Job]):
 
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Job]) -> None:
         for job in queryset.select_related("upload"):
-            delete(job)
+            lifecycle.delete(job)
             said = _("%(name)s is deleted with its files.") % {"name": job.upload.filename}
             self.message_user(request, said, level=messages.SUCCESS)
 
@@ -129,11 +129,3 @@ def _what_goes(job: Any) -> list[str]:
     if job.folded:
         going.append(_("The checkpoints, from which it could have gone on."))
     return going
-
-
-def delete(job: Job) -> None:
-    try:
-        lifecycle.delete(job)
-    except Upload.DoesNotExist:
-        # Its owner, or another operator, has been faster.
-        return

@@ -24,7 +24,6 @@ from reports.admin import timeline
 from reports.admin.actions import JobActions
 from reports.admin.pages import OperationsPages
 from reports.models import Job, Share
-from reports.operations import lasting
 from uploads.models import Upload
 
 
@@ -143,9 +142,7 @@ class JobAdmin(OperationsPages, JobActions):
     @admin.display(description=gettext_lazy("duration"))
     def duration(self, job: Job) -> str:
         seconds = _seconds(job)
-        if seconds is None:
-            return "–"
-        return in_seconds(seconds) if seconds < 60 else lasting(seconds)
+        return "–" if seconds is None else in_seconds(seconds)
 
     @admin.display(description=gettext_lazy("departments"))
     def department_count(self, job: Job) -> str:

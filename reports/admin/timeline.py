@@ -13,7 +13,6 @@ from accounts.numbers import number, size
 from accounts.numbers import seconds as in_seconds
 from reports import words
 from reports.models import Attempt, Job
-from reports.operations import lasting
 
 
 @dataclass(frozen=True)
@@ -66,7 +65,7 @@ def _attempt(count: int, attempt: Attempt) -> Event:
         _("Bytes"): f"{number(attempt.start)} – {number(attempt.end)}",
         _("Windows"): number(attempt.windows),
         _("Latest checkpoint"): f"{attempt.checkpoint_at:%Y-%m-%d %H:%M:%S %Z}" if attempt.checkpoint_at else "–",
-        _("Lasted"): in_seconds(lasted) if lasted < 60 else lasting(lasted),
+        _("Lasted"): in_seconds(lasted),
         _("Outcome"): outcomes[Attempt.Outcome(attempt.outcome)] if attempt.outcome else _("still open"),
     }
     title = _("Attempt %(count)s") % {"count": count}

@@ -12,7 +12,6 @@ from django.test.utils import CaptureQueriesContext
 
 from accounts.numbers import size
 from reports import lifecycle
-from reports.admin import actions
 from reports.models import Job
 from tests.conftest import MakeUpload
 from tests.files import sales_csv
@@ -159,13 +158,6 @@ def test_the_delete_button_of_a_jobs_page_does_the_same(admin: Client, finished:
     assert Job.objects.exists()
     assert admin.post(address, {"post": "yes"})["Location"] == JOBS
     assert (Job.objects.count(), Upload.objects.count(), stored(files)) == (0, 0, [])
-
-
-def test_of_two_who_delete_a_job_at_once_neither_fails(admin: Client, finished: Finished) -> None:
-    job = finished(DATA)
-    lifecycle.delete(Job.objects.get())
-    actions.delete(job)
-    assert not Job.objects.exists()
 
 
 @pytest.mark.parametrize("action", ACTIONS)
