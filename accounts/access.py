@@ -4,8 +4,9 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from django.http import HttpRequest, HttpResponseBase
+from django.utils.translation import gettext as _
 
-from accounts.errors import Refusal
+from accounts.credentials import unauthorized
 from accounts.models import User
 
 View = TypeVar("View", bound=Callable[..., HttpResponseBase])
@@ -21,9 +22,5 @@ def accepts_token(view: View) -> View:
 def require_user(request: HttpRequest) -> User:
     """The user that calls. Raises `Refusal` (401) for an anonymous caller."""
     if not isinstance(request.user, User):
-        raise unauthorized("Log in, or send an API token as “Authorization: Bearer …”.")
+        raise unauthorized(_("Log in, or send a token as “Authorization: Bearer …”."))
     return request.user
-
-
-def unauthorized(message: str) -> Refusal:
-    return Refusal("unauthorized", message, status=401, headers={"WWW-Authenticate": 'Bearer realm="salesagg"'})

@@ -3,20 +3,24 @@
 from collections.abc import Callable
 from typing import Any
 
+from allauth.account.adapter import get_adapter
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from django.shortcuts import render
 from django.utils import translation
+from django.utils.translation import gettext_lazy
 
-from accounts import sessions, tokens
-from accounts.access import unauthorized
+from accounts import credentials, ratelimit, sessions
 from accounts.errors import Refusal
 from accounts.models import User
 
+API_PATH = "/api/"
 GetResponse = Callable[[HttpRequest], HttpResponseBase]
 
 
 class TokenMiddleware:
-    """Logs in by ``Authorization: Bearer``, for this one request and only on views that say they accept tokens.
+    """Logs in by ``Authorization: Bearer``, for this one request and only on views that say they accept tokens. (The
+    operations of the API do so by themselves, see `accounts.api.auth`.)
 
     Such a request needs no CSRF token: a browser never adds this header by itself. A request that brings a token is
     judged by it alone, never by a session cookie that came along.
@@ -34,13 +38,30 @@ class TokenMiddleware:
         header = request.headers.get("Authorization")
         if header is None or not getattr(view, "accepts_token", False):
             return None
-        scheme, _, token = header.partition(" ")
-        user = tokens.owner_of(token.strip()) if scheme.lower() == "bearer" else None
-        if user is None:
-            return refusal_response(request, unauthorized("This API token is not valid. It may have been revoked."))
-        request.user = user
+        try:
+            found = credentials.from_header(header)
+            credentials.check_scope(request, found)
+        except Refusal as refusal:
+            return refusal_response(request, refusal)
+        request.user = found.user
         request._dont_enforce_csrf_checks = True  # type: ignore[attr-defined]
         return None
+
+
+class AddressLimitMiddleware:
+    """So many requests a minute to the API from one address, whoever sends them; see `accounts.ratelimit`."""
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        if request.path.startswith(API_PATH):
+            address = request.META.get("REMOTE_ADDR") and get_adapter().get_client_ip(request)
+            try:
+                ratelimit.consume(f"address {address}", limit=settings.API_REQUESTS_PER_MINUTE_PER_ADDRESS)
+            except Refusal as refusal:
+                return refusal_response(request, refusal)
+        return self.get_response(request)
 
 
 class LanguageMiddleware:
@@ -76,10 +97,30 @@ class RefusalMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        return self.get_response(request)
+        response = self.get_response(request)
+        if response.status_code in _WORDS and request.path.startswith(API_PATH) and _is_page(response):
+            # Of an address that is none, a method that it has not, or an error of ours: Django's answers are pages.
+            code, detail = _WORDS[response.status_code]
+            problem = problem_response(response.status_code, code, str(detail))
+            if "Allow" in response.headers:
+                problem["Allow"] = response["Allow"]
+            return problem
+        return response
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
         return refusal_response(request, exception) if isinstance(exception, Refusal) else None
+
+
+_WORDS = {
+    400: ("bad_request", gettext_lazy("The request cannot be read.")),
+    404: ("not_found", gettext_lazy("There is nothing at this address. See /api/docs.")),
+    405: ("method_not_allowed", gettext_lazy("This address has no such method. See /api/docs.")),
+    500: ("server_error", gettext_lazy("An error of ours. Try again; if it stays, ask the operator.")),
+}
+
+
+def _is_page(response: HttpResponseBase) -> bool:
+    return response.headers.get("Content-Type", "").startswith("text/html")
 
 
 def refusal_response(request: HttpRequest, refusal: Refusal) -> HttpResponse:
@@ -88,11 +129,15 @@ def refusal_response(request: HttpRequest, refusal: Refusal) -> HttpResponse:
     if "text/html" in request.headers.get("Accept", ""):
         response = render(request, "refusal.html", {"refusal": refusal}, status=refusal.status)
     else:
-        response = JsonResponse(
-            {"code": refusal.code, "detail": refusal.message, "status": refusal.status},
-            status=refusal.status,
-            content_type="application/problem+json",
-        )
+        response = problem_response(refusal.status, refusal.code, refusal.message)
     for name, value in refusal.headers.items():
         response[name] = value
     return response
+
+
+def problem_response(status: int, code: str, detail: str, errors: list[dict[str, str]] | None = None) -> HttpResponse:
+    """A refusal for programs (RFC 9457)."""
+    problem: dict[str, Any] = {"code": code, "detail": detail, "status": status}
+    if errors:
+        problem["errors"] = errors
+    return JsonResponse(problem, status=status, content_type="application/problem+json")

@@ -1,4 +1,4 @@
-"""Users and their API tokens."""
+"""Users, their API tokens, and the answers kept for requests that may come twice."""
 
 from typing import Any, ClassVar
 
@@ -6,6 +6,7 @@ from django.conf import settings
 from django.contrib.auth.models import AbstractUser, BaseUserManager
 from django.db import models
 from django.db.models.functions import Lower
+from django.utils.translation import gettext_lazy as _
 
 
 class UserManager(BaseUserManager["User"]):
@@ -59,11 +60,19 @@ class User(AbstractUser):
 class ApiToken(models.Model):
     """A secret that a program sends instead of logging in. Only its digest is kept: a stolen database opens nothing."""
 
+    class Scopes(models.TextChoices):
+        """What the token may be used for, as OAuth writes it: words between spaces."""
+
+        READ = "read", _("read only")
+        WRITE = "read write", _("read and write")
+
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="api_tokens")
     name = models.CharField(max_length=100, help_text="What the token is used for.")
     hint = models.CharField(max_length=16, help_text="How the token begins, to tell it from others.")
     digest = models.CharField(max_length=64, unique=True, editable=False)
+    scopes = models.CharField(max_length=16, choices=Scopes, default=Scopes.WRITE)
     created_at = models.DateTimeField(auto_now_add=True)
+    expires_at = models.DateTimeField(null=True, blank=True, help_text="Empty: it holds until it is revoked.")
     last_used_at = models.DateTimeField(null=True, blank=True, editable=False)
     revoked_at = models.DateTimeField(null=True, blank=True)
 
@@ -72,3 +81,20 @@ class ApiToken(models.Model):
 
     def __str__(self) -> str:
         return f"{self.name} ({self.hint}…)"
+
+
+class IdempotentRequest(models.Model):
+    """A request that its client may send again, and the answer it got: see `accounts.idempotency`."""
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="+")
+    key = models.CharField(max_length=255, help_text="As the client chose it.")
+    fingerprint = models.CharField(max_length=64, help_text="Of what was asked; the same key for another is refused.")
+    created_at = models.DateTimeField(auto_now_add=True, db_index=True)
+    status = models.IntegerField(null=True, help_text="Of the answer; empty while the first request is being served.")
+    answer = models.JSONField(null=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["user", "key"], name="idempotent_request_unique_key")]
+
+    def __str__(self) -> str:
+        return self.key

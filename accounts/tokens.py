@@ -5,10 +5,10 @@ A token is 32 random bytes, so a plain SHA-256 is enough to store it: there is n
 
 import hashlib
 import secrets
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -23,8 +23,11 @@ LAST_USED_PRECISION = timedelta(minutes=1)
 MAX_VALID = 50
 
 
-def issue(user: User, *, name: str) -> str:
-    """Make a token for `user` and return it. It cannot be shown again. Raises `Refusal` (409) at the limit."""
+def issue(user: User, *, name: str, scopes: str = ApiToken.Scopes.WRITE, expires_at: datetime | None = None) -> str:
+    """Make a token for `user` and return it. It cannot be shown again. Raises `Refusal` (409) at the limit.
+
+    Without `expires_at` it holds until it is revoked.
+    """
     token = PREFIX + secrets.token_urlsafe(32)
     with transaction.atomic():
         # Two that are made at once must not both be the last: the second waits here.
@@ -32,33 +35,41 @@ def issue(user: User, *, name: str) -> str:
         if valid(user).count() >= MAX_VALID:
             message = _("You have %(count)s valid tokens, and more are not possible. Revoke one that you do not need.")
             raise Refusal("too_many_tokens", message % {"count": MAX_VALID}, status=409)
-        ApiToken.objects.create(user=user, name=name, hint=token[:HINT_LENGTH], digest=_digest(token))
+        ApiToken.objects.create(
+            user=user,
+            name=name,
+            hint=token[:HINT_LENGTH],
+            digest=_digest(token),
+            scopes=scopes,
+            expires_at=expires_at,
+        )
     return token
 
 
 def valid(user: User) -> QuerySet[ApiToken]:
-    """The tokens of `user` that have not been revoked."""
-    return user.api_tokens.filter(revoked_at=None)
+    """The tokens of `user` that have neither been revoked nor expired."""
+    return user.api_tokens.filter(_valid())
 
 
-def owner_of(token: str) -> User | None:
-    """The active user whose valid token this is."""
-    found = (
-        ApiToken.objects.select_related("user")
-        .filter(digest=_digest(token), revoked_at=None, user__is_active=True)
-        .first()
-    )
+def find(token: str) -> ApiToken | None:
+    """The valid token that this is, with its user, who is active."""
+    tokens = ApiToken.objects.select_related("user").filter(_valid(), user__is_active=True)
+    found = tokens.filter(digest=_digest(token)).first()
     if found is None:
         return None
     now = timezone.now()
     if found.last_used_at is None or now - found.last_used_at > LAST_USED_PRECISION:
         ApiToken.objects.filter(pk=found.pk).update(last_used_at=now)
-    return found.user
+    return found
 
 
 def revoke(token: ApiToken) -> None:
     """Make the token useless from now on; the record stays, to show that it was there."""
     ApiToken.objects.filter(pk=token.pk, revoked_at=None).update(revoked_at=timezone.now())
+
+
+def _valid() -> Q:
+    return Q(revoked_at=None) & (Q(expires_at=None) | Q(expires_at__gt=timezone.now()))
 
 
 def _digest(token: str) -> str:

@@ -35,6 +35,7 @@ from django.db.models.functions import Coalesce, Greatest, Now
 from django.utils.translation import gettext as _
 
 from accounts.errors import Refusal
+from accounts.models import User
 from reports import attempts, checkpoints, events, hints, notifications, results
 from reports.models import FINISHED, OPEN, Attempt, Job, RejectedRows
 from uploads import lifecycle as uploads
@@ -79,7 +80,11 @@ class Claim:
 
 
 def create(upload: Upload, *, kind: Job.Kind = Job.Kind.SALES, options: Mapping[str, Any] | None = None) -> Job:
-    """A new job over `upload`, for its owner."""
+    """A new job over `upload`, for its owner. Raises `Refusal` (429) when too many of theirs have not ended.
+
+    To be called in a transaction that holds the owner's row or the upload's, so that the limit is one.
+    """
+    check_open_jobs(upload.owner)
     job = Job.objects.create(owner=upload.owner, upload=upload, kind=kind, options=dict(options or {}))
     _announce(job.pk)
     transaction.on_commit(lambda: hint_if_runnable(job.pk))
@@ -278,18 +283,37 @@ def retry(job: Job) -> None:
     job.refresh_from_db()
 
 
-def run_again(job: Job, options: Mapping[str, Any]) -> Job:
-    """A new job over the same file with these options; the old one stays as it is. Raises `Refusal` (410)."""
+def process(upload: Upload, options: Mapping[str, Any], *, kind: Job.Kind = Job.Kind.SALES) -> Job:
+    """A job over a file that is there already, with these options. Raises `Refusal` (410, 429)."""
     with transaction.atomic():
-        # Held until the new job is there, so that the file is not removed with the last of the old ones meanwhile.
-        upload = Upload.objects.select_for_update().filter(pk=job.upload_id).first()
-        if upload is None or upload.state in (Upload.State.EXPIRED, Upload.State.CANCELLED):
+        # Held until the new job is there, so that the file is not removed with the last of the old ones meanwhile, and
+        # after its owner, as in the transaction that creates an upload: in another order two could wait for each other.
+        User.objects.select_for_update().get(pk=upload.owner_id)
+        there = Upload.objects.select_for_update().filter(pk=upload.pk).first()
+        if there is None or there.state in (Upload.State.EXPIRED, Upload.State.CANCELLED):
             raise Refusal("upload_gone", _("The job's file is gone; upload it again."), status=410)
-        return create(upload, kind=Job.Kind(job.kind), options=options)
+        return create(there, kind=kind, options=options)
+
+
+def run_again(job: Job, options: Mapping[str, Any]) -> Job:
+    """A new job over the same file with these options; the old one stays as it is. Raises `Refusal` (410, 429)."""
+    return process(job.upload, options, kind=Job.Kind(job.kind))
+
+
+def check_open_jobs(owner: User) -> None:
+    """Raise `Refusal` (429) when another job of `owner` would be one too many at a time."""
+    if Job.objects.filter(owner=owner, status__in=OPEN).count() >= settings.MAX_OPEN_JOBS:
+        message = _("%(count)s of your jobs have not ended, and more are not possible. Wait for some, or cancel them.")
+        raise Refusal(
+            "too_many_jobs",
+            message % {"count": settings.MAX_OPEN_JOBS},
+            status=429,
+            headers={"Retry-After": "30"},
+        )
 
 
 def delete(job: Job) -> None:
-    """Remove the job with all that it has made, and its upload unless another job reads that too.
+    """Remove the job with all that it has made, and its upload unless that is kept or another job reads it too.
 
     A worker that has the job right now finds nothing to write to, and removes what it has stored.
     """
@@ -302,7 +326,7 @@ def delete(job: Job) -> None:
             return
         Job.objects.filter(pk=job_id).delete()
         transaction.on_commit(lambda: events.announce_removed(owner_id, job_id))
-        last = not Job.objects.filter(upload=upload).exists()
+        last = not upload.keep and not Job.objects.filter(upload=upload).exists()
         if last:
             uploads.abandon(upload)
     results.remove_all(job_id)

@@ -12,6 +12,8 @@ from uploads.signals import part_stored, upload_completed, upload_created, uploa
 
 @receiver(upload_created)
 def create_job(upload: Upload, **kwargs: Any) -> None:
+    if upload.keep:
+        return
     # A refusal of the options refuses the upload: this is sent inside the transaction that creates it.
     lifecycle.create(upload, options=options.parse(metadata.parse(upload.metadata)))
 

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from django.conf import settings
 from django.db import connection
 
-from accounts import deletion
+from accounts import deletion, idempotency
 from reports import hints, lifecycle, runner, workers
 from uploads import lifecycle as upload_lifecycle
 
@@ -27,6 +27,7 @@ def sweep() -> None:
         # The broker is away: do the work here, or it would wait for as long as the broker does.
         runner.run_all()
     deletion.finish_all()
+    idempotency.remove_old()
 
 
 class Sweeper:

@@ -4,6 +4,7 @@ Each setting stands with its default and its reason. `.env.example` lists them a
 read when there is one. What depends on the services behind the app is in `backends.py`.
 """
 
+import hashlib
 from pathlib import Path
 
 import django_stubs_ext
@@ -75,7 +76,9 @@ INSTALLED_APPS = [
     "accounts",
     "allauth",
     "allauth.account",
+    "allauth.headless",
     "allauth.usersessions",
+    "ninja",
     "csp",
     "channels",
     "django.contrib.admin",
@@ -96,6 +99,7 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "accounts.middleware.LanguageMiddleware",
+    "accounts.middleware.AddressLimitMiddleware",
     # Before CSRF: a request that proves itself by a token carries no cookie a third site could ride on.
     "accounts.middleware.TokenMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -156,6 +160,27 @@ ACCOUNT_SESSION_REMEMBER = True
 LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "dashboard"
 ACCOUNT_LOGOUT_REDIRECT_URL = "account_login"
+
+# JSON Web Tokens for programs that log in as a person, by allauth's headless API. Each belongs to a session, and ends
+# with it: validation looks the session up. Signed with a key of their own, made from the secret key.
+HEADLESS_CLIENTS = ("app",)
+HEADLESS_TOKEN_STRATEGY = "allauth.headless.tokens.strategies.jwt.JWTTokenStrategy"  # noqa: S105  (a class)
+HEADLESS_JWT_ALGORITHM = "HS256"
+HEADLESS_JWT_PRIVATE_KEY = hashlib.sha256(f"json web tokens {SECRET_KEY}".encode()).hexdigest()
+HEADLESS_JWT_STATEFUL_VALIDATION_ENABLED = True
+HEADLESS_JWT_ACCESS_TOKEN_EXPIRES_IN = 15 * 60
+HEADLESS_JWT_REFRESH_TOKEN_EXPIRES_IN = 14 * 24 * 3600
+
+# --- Programs
+
+# Requests a minute to the API that one person's programs may make, and that may come from one address; 0: any number.
+# They stop a program that asks in a loop without a pause. Chunks of uploads are not counted.
+API_REQUESTS_PER_MINUTE = env.int("API_REQUESTS_PER_MINUTE", default=600)
+API_REQUESTS_PER_MINUTE_PER_ADDRESS = env.int("API_REQUESTS_PER_MINUTE_PER_ADDRESS", default=1200)
+# How long a signed download address works: long enough to hand it on, short enough to be harmless in a log.
+DOWNLOAD_URL_SECONDS = env.int("DOWNLOAD_URL_SECONDS", default=3600)
+# Webhooks go to public addresses alone, or whoever has an account could make us call our own network.
+WEBHOOKS_TO_PRIVATE_ADDRESSES = env.bool("WEBHOOKS_TO_PRIVATE_ADDRESSES", default=False)
 
 # Printed on the console by default; smtp://user:password@host:587/?… or smtp+tls:// sends it.
 globals().update(env.email_url("EMAIL_URL", default="consolemail://"))
@@ -222,8 +247,14 @@ MAX_UPLOAD_BYTES = env.int("MAX_UPLOAD_BYTES", default=10**12)
 QUOTA_BYTES = env.int("QUOTA_BYTES", default=2 * 10**12)
 # An unfinished upload that has received nothing for this long is given up, its parts removed.
 UPLOAD_EXPIRES_HOURS = env.int("UPLOAD_EXPIRES_HOURS", default=72)
+# Where in the storage a person's programs or operators put files for us to read where they are; `{user}` is the number
+# of the person, so that nobody imports what is another's. Empty: nothing can be imported.
+IMPORT_PREFIX = env.str("IMPORT_PREFIX", default="imports/{user}/")
 
 # --- Jobs
+
+# Jobs of one person that have not ended. More would only wait for each other.
+MAX_OPEN_JOBS = env.int("MAX_OPEN_JOBS", default=200)
 
 # Bytes folded between two checkpoints: what a crash repeats, and what a worker holds in memory.
 WINDOW_BYTES = env.int("WINDOW_BYTES", default=32 * MIB)

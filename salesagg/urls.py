@@ -7,6 +7,7 @@ from django.utils.translation import gettext_lazy as _
 from django.views.i18n import JavaScriptCatalog
 
 from salesagg import health
+from salesagg.api import api
 
 # One log-in for everybody, with its rate limits; the admin's own has none.
 admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]
@@ -16,6 +17,9 @@ admin.site.site_title = "Salesagg"
 urlpatterns = [
     path("", include("reports.urls")),
     path("uploads/", include("uploads.urls")),
+    # Logging in for programs: allauth's headless API, with JSON Web Tokens.
+    path("api/auth/", include("allauth.headless.urls")),
+    path("api/", api.urls),
     path("account/", include("accounts.urls")),
     path("accounts/", include("allauth.account.urls")),
     path("admin/", admin.site.urls),

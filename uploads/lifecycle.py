@@ -14,7 +14,7 @@ from accounts.errors import Refusal
 from accounts.models import User
 from accounts.numbers import size
 from uploads import cleanup
-from uploads.metadata import filename_in, parse
+from uploads.metadata import filename_in, parse, wants_keeping
 from uploads.models import Upload
 from uploads.signals import upload_created, upload_removed
 
@@ -22,12 +22,14 @@ logger = logging.getLogger(__name__)
 State = Upload.State
 
 
-def create(owner: User, *, length: int | None, metadata: str = "") -> Upload:
+def create(owner: User, *, length: int | None, metadata: str = "", keep: bool = False) -> Upload:
     """Create an upload of `length` bytes (None: told later) for `owner`, and all that listeners make with it.
 
+    `keep` is for a file that is stored for its own sake; the metadata may ask for it too, by ``keep`` with ``true``.
     The length is reserved against the owner's quota in the same transaction. Raises `Refusal` (400, 413).
     """
-    filename = filename_in(parse(metadata))
+    pairs = parse(metadata)
+    filename = filename_in(pairs)
     if length is not None:
         _check_length(length)
     with transaction.atomic():
@@ -35,7 +37,12 @@ def create(owner: User, *, length: int | None, metadata: str = "") -> Upload:
         User.objects.select_for_update().get(pk=owner.pk)
         check_quota(owner, more=length or 0)
         upload = Upload.objects.create(
-            owner=owner, length=length, filename=filename, metadata=metadata, expires_at=expiry()
+            owner=owner,
+            length=length,
+            filename=filename,
+            metadata=metadata,
+            keep=keep or wants_keeping(pairs),
+            expires_at=expiry(),
         )
         upload_created.send(Upload, upload=upload)
     return upload

@@ -41,5 +41,13 @@ def filename_in(pairs: dict[str, str]) -> str:
     return name[:255] or "unnamed.csv"
 
 
+def wants_keeping(pairs: dict[str, str]) -> bool:
+    """Whether the file shall be stored for its own sake: the pair `keep`. Raises `Refusal` (400)."""
+    asked = pairs.get("keep", "false")
+    if asked not in ("true", "false"):
+        raise _bad("Upload-Metadata's value of keep is either “true” or “false”.")
+    return asked == "true"
+
+
 def _bad(message: str) -> Refusal:
     return Refusal("bad_metadata", message, status=400)

@@ -28,6 +28,9 @@ class Upload(models.Model):
     offset = models.BigIntegerField(default=0, help_text="Bytes received and committed.")
     state = models.CharField(max_length=16, choices=State, default=State.RECEIVING)
     metadata = models.TextField(blank=True, help_text="The Upload-Metadata header, as sent.")
+    keep = models.BooleanField(
+        default=False, help_text="Stored for its own sake: nothing is done with it unasked, and it outlasts its jobs."
+    )
     created_at = models.DateTimeField(auto_now_add=True)
     completed_at = models.DateTimeField(null=True)
     expires_at = models.DateTimeField(help_text="When an upload that receives nothing more is given up.")
@@ -40,8 +43,10 @@ class Upload(models.Model):
             ),
         ]
         indexes = [
-            # The owner's quota and the owner's list.
+            # The owner's quota.
             models.Index(fields=["owner", "state"], name="upload_by_owner"),
+            # The owner's list, newest first.
+            models.Index(fields=["owner", "-created_at", "-id"], name="upload_newest"),
             # The sweep for uploads that have been given up.
             models.Index(fields=["expires_at"], condition=Q(state="receiving"), name="upload_expiring"),
         ]
@@ -56,13 +61,20 @@ class Upload(models.Model):
 
 
 class Part(models.Model):
-    """One committed chunk of an upload, stored as an object of its own."""
+    """One committed chunk of an upload, stored as an object of its own.
+
+    A `borrowed` part is an object that was in the storage before: it is read where it is, and never deleted by us.
+    """
 
     upload = models.ForeignKey(Upload, on_delete=models.CASCADE, related_name="parts")
     offset = models.BigIntegerField(help_text="Where in the file its first byte stands.")
     size = models.BigIntegerField(help_text="Bytes.")
-    sha256 = models.CharField(max_length=64)
-    storage_name = models.CharField(max_length=255, help_text="The name the storage gave it.")
+    sha256 = models.CharField(max_length=64, blank=True, help_text="Empty for a borrowed part.")
+    storage_name = models.CharField(max_length=1024, help_text="The name the storage gave it.")
+    borrowed = models.BooleanField(default=False, help_text="Somebody else's object, read where it is.")
+    edition = models.CharField(
+        max_length=255, blank=True, help_text="What a borrowed object was like when it was taken; another is not read."
+    )
 
     objects: ClassVar[models.Manager["Part"]]
 

@@ -85,7 +85,7 @@ def test_no_row_and_no_file_stays_and_nothing_of_others_is_touched(
 
     assert (rows(), stored(files)) == before
     assert bob.get(f"/jobs/{theirs.pk}/").status_code == 200
-    assert tokens.owner_of(their_token) == stranger
+    assert getattr(tokens.find(their_token), "user", None) == stranger
 
 
 @pytest.mark.usefixtures("everything")
@@ -94,7 +94,7 @@ def test_nobody_gets_in_any_more(user: User, ann: Client, token: str, client_of:
     delete(ann)
     for client in (ann, elsewhere):
         assert client.get("/account/").status_code == 302
-    assert tokens.owner_of(token) is None
+    assert tokens.find(token) is None
     response = Client().post("/accounts/login/", {"login": user.email, "password": PASSWORD})
     assert "email address and/or password you specified are not correct" in text(response)
 
@@ -174,7 +174,7 @@ def test_what_is_cut_short_is_closed_at_once_and_finished_by_the_sweep(
     assert "will be deleted within minutes" in text(response)
     assert not User.objects.get(pk=user.pk).is_active
     assert ann.get("/account/").status_code == 302
-    assert tokens.owner_of(token) is None
+    assert tokens.find(token) is None
     assert not UserSession.objects.exists()
     # Every file that is still there is named by a row, or lies in the folder of one.
     known = {str(pk) for model in (Upload, Job) for pk in model.objects.values_list("pk", flat=True)}

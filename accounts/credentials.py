@@ -1,0 +1,61 @@
+"""Who a program is, by what it sends in the header ``Authorization: Bearer …``: an API token or a JSON Web Token."""
+
+from dataclasses import dataclass
+
+from allauth.headless.tokens.strategies.jwt.internal import validate_access_token
+from django.http import HttpRequest
+from django.utils.translation import gettext as _
+
+from accounts import tokens
+from accounts.errors import Refusal
+from accounts.models import User
+
+READ, WRITE = "read", "write"
+EVERYTHING = frozenset((READ, WRITE))
+_SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """A user, and what may be done in their name."""
+
+    user: User
+    scopes: frozenset[str]
+
+
+def from_header(header: str) -> Credentials:
+    """The credentials in the value of an Authorization header. Raises `Refusal` (401)."""
+    scheme, _space, secret = header.partition(" ")
+    found = of(secret.strip()) if scheme.lower() == "bearer" else None
+    if found is None:
+        message = _("This token is not valid. It may have expired, or been revoked.")
+        raise unauthorized(message, challenge='Bearer realm="salesagg", error="invalid_token"')
+    return found
+
+
+def of(secret: str) -> Credentials | None:
+    """Whose token `secret` is, if it is a valid one."""
+    if secret.startswith(tokens.PREFIX):
+        token = tokens.find(secret)
+        return Credentials(token.user, frozenset(token.scopes.split())) if token else None
+    validated = validate_access_token(secret)
+    user = validated[0] if validated else None
+    return Credentials(user, EVERYTHING) if isinstance(user, User) and user.is_active else None
+
+
+def check_scope(request: HttpRequest, credentials: Credentials, *, method: str | None = None) -> None:
+    """Raise `Refusal` (403) when the request, or the `method` that is meant by it, needs more than it was given."""
+    needed = READ if (method or request.method) in _SAFE_METHODS else WRITE
+    if needed not in credentials.scopes:
+        raise Refusal(
+            "insufficient_scope",
+            _("This token may not “%(scope)s”. Use one that may.") % {"scope": needed},
+            status=403,
+            headers={
+                "WWW-Authenticate": f'Bearer realm="salesagg", error="insufficient_scope", scope="{needed}"',
+            },
+        )
+
+
+def unauthorized(message: str, *, challenge: str = 'Bearer realm="salesagg"') -> Refusal:
+    return Refusal("unauthorized", message, status=401, headers={"WWW-Authenticate": challenge})

@@ -1,0 +1,47 @@
+"""Counting requests, so that one caller's loop does not slow everybody else.
+
+Counted in the cache, which all processes share, in windows of a minute. Where the cache is away nothing is counted: a
+limit that fails must not be an outage.
+"""
+
+import hashlib
+import logging
+import time
+
+from django.core.cache import cache
+from django.utils.translation import ngettext
+
+from accounts.errors import Refusal
+
+logger = logging.getLogger(__name__)
+WINDOW_SECONDS = 60
+
+
+def consume(who: str, *, limit: int) -> None:
+    """Count a request of `who`, of whom `limit` a minute are served; 0 is any number. Raises `Refusal` (429)."""
+    if not limit:
+        return
+    window, into = divmod(time.time(), WINDOW_SECONDS)
+    key = f"ratelimit:{hashlib.sha256(who.encode()).hexdigest()}:{window:.0f}"
+    try:
+        cache.add(key, 0, timeout=2 * WINDOW_SECONDS)
+        count = cache.incr(key)
+    except ValueError:
+        # Thrown out of the cache between the two: it is full, and the count begins anew.
+        return
+    except Exception as error:
+        logger.warning("requests are not counted: %r", error)
+        return
+    if count > limit:
+        wait = int(WINDOW_SECONDS - into) + 1
+        raise Refusal(
+            "too_many_requests",
+            ngettext(
+                "More than %(limit)s requests a minute. Wait %(wait)s second, then go on more slowly.",
+                "More than %(limit)s requests a minute. Wait %(wait)s seconds, then go on more slowly.",
+                wait,
+            )
+            % {"limit": limit, "wait": wait},
+            status=429,
+            headers={"Retry-After": str(wait)},
+        )

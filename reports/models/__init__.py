@@ -1,0 +1,21 @@
+"""What the database keeps of jobs, their results, and who is told of them."""
+
+from reports.models.jobs import FINISHED, OPEN, Checkpoint, Job
+from reports.models.results import DepartmentTotal, MonthTotal, RejectedRows, Share
+from reports.models.webhooks import Delivery, Webhook
+from reports.models.workers import Attempt, Worker
+
+__all__ = [
+    "FINISHED",
+    "OPEN",
+    "Attempt",
+    "Checkpoint",
+    "Delivery",
+    "DepartmentTotal",
+    "Job",
+    "MonthTotal",
+    "RejectedRows",
+    "Share",
+    "Webhook",
+    "Worker",
+]

@@ -1,0 +1,107 @@
+"""The API's root: what all operations have in common. It only mounts what the apps bring."""
+
+import hashlib
+from typing import Any
+
+from django.http import Http404, HttpRequest, HttpResponse
+from django.utils.cache import get_conditional_response
+from django.utils.translation import gettext as _
+from ninja import NinjaAPI
+from ninja.errors import AuthenticationError, HttpError, ValidationError
+from ninja.openapi.schema import OpenAPISchema
+
+from accounts.access import require_user
+from accounts.api.auth import AUTH
+from accounts.api.schemas import Problem
+from accounts.errors import Refusal
+from accounts.middleware import problem_response, refusal_response
+from reports.api import downloads, jobs
+
+PROBLEM_TYPE = "application/problem+json"
+# What any operation may answer besides its own.
+COMMON_PROBLEMS = {
+    "400": "The request cannot be read.",
+    "413": "The request's body is too large.",
+    "422": "The request is not as described here.",
+    "429": "Too many requests; the header Retry-After tells how many seconds to wait.",
+}
+AUTH_PROBLEMS = {"401": "No valid token and no session.", "403": "The token's scope does not allow it."}
+
+
+class Api(NinjaAPI):
+    """Answers have an ETag, refusals are problems, and the description says so."""
+
+    def create_response(self, request: HttpRequest, data: Any, **kwargs: Any) -> HttpResponse:
+        response = super().create_response(request, data, **kwargs)
+        if request.method not in ("GET", "HEAD") or response.status_code != 200:
+            return response
+        response["Cache-Control"] = "private, no-cache"
+        response["ETag"] = f'"{hashlib.sha256(response.content).hexdigest()[:32]}"'
+        conditional = get_conditional_response(request, etag=response["ETag"], response=response)
+        assert isinstance(conditional, HttpResponse)
+        return conditional
+
+    def get_openapi_schema(self, **kwargs: Any) -> OpenAPISchema:
+        schema = super().get_openapi_schema(**kwargs)
+        schema["components"]["schemas"]["Problem"] = Problem.model_json_schema(
+            by_alias=True, ref_template="#/components/schemas/{model}"
+        )
+        schema["components"]["schemas"] |= schema["components"]["schemas"]["Problem"].pop("$defs", {})
+        for methods in schema["paths"].values():
+            for operation in methods.values():
+                _describe_problems(operation)
+        return schema
+
+
+def _describe_problems(operation: dict[str, Any]) -> None:
+    common = COMMON_PROBLEMS | (AUTH_PROBLEMS if "security" in operation else {})
+    responses = {str(status): response for status, response in operation["responses"].items()}
+    for status, description in common.items():
+        responses.setdefault(status, {"description": description})
+    for status, response in responses.items():
+        if int(status) >= 400:
+            response["content"] = {PROBLEM_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    operation["responses"] = dict(sorted(responses.items()))
+
+
+api = Api(
+    title="Salesagg",
+    version="1",
+    description="Sales CSVs in, trusted reports out.",
+    auth=AUTH,
+    urls_namespace="api",
+    docs_url=None,
+)
+api.add_router("/jobs", jobs.router)
+api.add_router("", downloads.router)
+
+
+@api.exception_handler(Refusal)
+def refuse(request: HttpRequest, refusal: Refusal) -> HttpResponse:
+    return refusal_response(request, refusal)
+
+
+@api.exception_handler(AuthenticationError)
+def refuse_anonymous(request: HttpRequest, error: AuthenticationError) -> HttpResponse:
+    try:
+        require_user(request)
+    except Refusal as refusal:
+        return refusal_response(request, refusal)
+    raise error
+
+
+@api.exception_handler(ValidationError)
+def refuse_invalid(request: HttpRequest, error: ValidationError) -> HttpResponse:
+    errors = [{"field": ".".join(str(part) for part in found["loc"]), "detail": found["msg"]} for found in error.errors]
+    told = "; ".join(f"{found['field']}: {found['detail']}" for found in errors[:3])
+    return problem_response(422, "invalid_request", _("The request is not as described at /api/docs. ") + told, errors)
+
+
+@api.exception_handler(HttpError)
+def refuse_unreadable(request: HttpRequest, error: HttpError) -> HttpResponse:
+    return problem_response(error.status_code, "bad_request", str(error))
+
+
+@api.exception_handler(Http404)
+def refuse_unknown(request: HttpRequest, error: Http404) -> HttpResponse:
+    return problem_response(404, "not_found", _("There is nothing at this address. See /api/docs."))
