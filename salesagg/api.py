@@ -26,6 +26,7 @@ COMMON_PROBLEMS = {
     "429": "Too many requests; the header Retry-After tells how many seconds to wait.",
 }
 AUTH_PROBLEMS = {"401": "No valid token and no session.", "403": "The token's scope does not allow it."}
+COMMON_STATUSES = COMMON_PROBLEMS | AUTH_PROBLEMS
 
 
 class Api(NinjaAPI):

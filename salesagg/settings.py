@@ -78,7 +78,6 @@ INSTALLED_APPS = [
     "allauth.account",
     "allauth.headless",
     "allauth.usersessions",
-    "ninja",
     "csp",
     "channels",
     "django.contrib.admin",

@@ -6,7 +6,7 @@ from django.urls import include, path
 from django.utils.translation import gettext_lazy as _
 from django.views.i18n import JavaScriptCatalog
 
-from salesagg import health
+from salesagg import health, reference
 from salesagg.api import api
 
 # One log-in for everybody, with its rate limits; the admin's own has none.
@@ -19,6 +19,7 @@ urlpatterns = [
     path("uploads/", include("uploads.urls")),
     # Logging in for programs: allauth's headless API, with JSON Web Tokens.
     path("api/auth/", include("allauth.headless.urls")),
+    path("api/docs", reference.reference, name="api_docs"),
     path("api/", api.urls),
     path("account/", include("accounts.urls")),
     path("accounts/", include("allauth.account.urls")),
