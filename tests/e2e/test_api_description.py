@@ -1,0 +1,64 @@
+"""The API is what it says it is: Schemathesis asks every operation what its description allows, and what it does not.
+
+No answer may be a server's error or one that is not described. The number of examples is bounded and they are the same
+each time; more are drawn by hand with ``API_EXAMPLES=200``.
+"""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import requests
+
+from tests.services.site import Site
+
+EXAMPLES = os.environ.get("API_EXAMPLES", "8")
+# Refusing what the description cannot exclude (a cursor that is none of ours) is right.
+NOT_ASKED = "positive_data_acceptance"
+UNLIMITED = {"API_REQUESTS_PER_MINUTE": "0", "API_REQUESTS_PER_MINUTE_PER_ADDRESS": "0", "MAX_OPEN_JOBS": "100000"}
+pytestmark = pytest.mark.timeout(600)
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    started = Site(tmp_path_factory.mktemp("described"), **UNLIMITED)
+    yield started
+    started.end()
+
+
+def ask(address: str, folder: Path, *options: str) -> str:
+    done = subprocess.run(
+        [
+            str(Path(sys.executable).with_name("schemathesis")),
+            *("run", f"{address}/api/openapi.json", "--checks", "all", "--exclude-checks", NOT_ASKED),
+            *("--generation-deterministic", "--max-examples", EXAMPLES, "--request-timeout", "20", "--no-color"),
+            *options,
+        ],
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=500,
+    )
+    assert done.returncode == 0, done.stdout[-20_000:]
+    return done.stdout
+
+
+def test_with_a_token_every_answer_is_as_described(address: str, token: str, tmp_path: Path) -> None:
+    headers = {"Authorization": f"Bearer {token}"}
+    file = {"file": ("sales.csv", b"Department,Date,Sales\nToys,2026-01-02,3\nToys,2026-01-02,x\n")}
+    requests.post(f"{address}/api/jobs/upload", headers=headers, files=file, timeout=20).raise_for_status()
+    # Webhooks apart: whatever addresses are drawn, nothing may be sent to them.
+    ask(address, tmp_path, "--header", f"Authorization: Bearer {token}", "--exclude-tag", "Webhooks")
+
+
+def test_webhooks_are_as_described(site: Site, token: str, tmp_path: Path) -> None:
+    # A web process alone sends nothing.
+    ask(site.web(), tmp_path, "--header", f"Authorization: Bearer {token}", "--include-tag", "Webhooks")
+
+
+def test_without_a_token_every_answer_is_as_described(address: str, tmp_path: Path) -> None:
+    ask(address, tmp_path)
