@@ -1,8 +1,11 @@
-"""Refusing request bodies that are too large, before they are read.
+"""Refusing request bodies that are too large, before they are read; and leaving those of forms to Django.
 
 Daphne spools a body whole, then copies it into memory, before any Django code runs; a view could refuse only what has
 already cost its price. So the limit is set where the headers are read, whatever the URL. Daphne has no setting for it
 (daphne 4.2): its request class is replaced by one that counts, by whoever loads the ASGI application.
+
+The same class tells Twisted not to parse forms: it would do so in memory and on the event loop, for results that nobody
+reads, and would refuse by itself, without a word, what it cannot parse.
 """
 
 import json
@@ -25,6 +28,9 @@ class LimitedRequest(http_protocol.WebRequest):  # type: ignore[misc]
 
     refused = False
     received = 0
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs, parsePOSTFormSubmission=False)
 
     def gotLength(self, length: int | None) -> None:  # noqa: N802  (Twisted's name)
         """The headers are complete; `length` is None for a chunked body, which is then counted as it comes."""

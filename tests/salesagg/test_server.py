@@ -119,6 +119,14 @@ def test_a_body_at_the_cap_gets_through(server: Server) -> None:
     assert (status, problem["code"]) == (401, "unauthorized")
 
 
+def test_a_form_that_cannot_be_parsed_is_answered_by_us(server: Server) -> None:
+    form = {"Authorization": "Bearer wrong", "Content-Type": "multipart/form-data; boundary=x"}
+    with server.connect() as connection:
+        connection.request("POST", "/api/files", body=b"--x--\r\n", headers=form)
+        status, problem = answer(connection)
+    assert (status, problem["code"]) == (401, "unauthorized")
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_it_ends_at_a_signal_and_starts_again_on_the_same_data(tmp_path: Path, number: signal.Signals) -> None:
     port = free_port()
