@@ -68,8 +68,8 @@ class UserAdmin(DjangoUserAdmin[User]):
 class ApiTokenAdmin(admin.ModelAdmin[ApiToken]):
     """Tokens are issued by their users or by `manage.py create_token`; here they are watched and revoked."""
 
-    list_display = ("name", "hint", "user", "created_at", "last_used_at", "revoked_at")
-    list_filter = ("revoked_at", "created_at")
+    list_display = ("name", "hint", "user", "scopes", "created_at", "last_used_at", "expires_at", "revoked_at")
+    list_filter = ("scopes", "revoked_at", "expires_at", "created_at")
     list_select_related = ("user",)
     search_fields = ("name", "hint", "user__email")
     actions = ("revoke",)

@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 
-from allauth.headless.tokens.strategies.jwt.internal import validate_access_token
+from allauth.headless.tokens.strategies.jwt.internal import session_key_from_sid, validate_access_token
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
 
-from accounts import tokens
+from accounts import sessions, tokens
 from accounts.errors import Refusal
 from accounts.models import User
 
@@ -39,21 +39,24 @@ def of(secret: str) -> Credentials | None:
         token = tokens.find(secret)
         return Credentials(token.user, frozenset(token.scopes.split())) if token else None
     validated = validate_access_token(secret)
-    user = validated[0] if validated else None
-    return Credentials(user, EVERYTHING) if isinstance(user, User) and user.is_active else None
+    if validated is None:
+        return None
+    user, claims = validated
+    if not isinstance(user, User) or not user.is_active:
+        return None
+    sessions.note_use(session_key_from_sid(claims["sid"]))
+    return Credentials(user, EVERYTHING)
 
 
-def check_scope(request: HttpRequest, credentials: Credentials, *, method: str | None = None) -> None:
-    """Raise `Refusal` (403) when the request, or the `method` that is meant by it, needs more than it was given."""
-    needed = READ if (method or request.method) in _SAFE_METHODS else WRITE
+def check_scope(request: HttpRequest, credentials: Credentials) -> None:
+    """Raise `Refusal` (403) when the request needs more than its credentials were given."""
+    needed = READ if request.method in _SAFE_METHODS else WRITE
     if needed not in credentials.scopes:
         raise Refusal(
             "insufficient_scope",
-            _("This token may not “%(scope)s”. Use one that may.") % {"scope": needed},
+            _("This needs the scope “%(scope)s”, which your token does not have.") % {"scope": needed},
             status=403,
-            headers={
-                "WWW-Authenticate": f'Bearer realm="salesagg", error="insufficient_scope", scope="{needed}"',
-            },
+            headers={"WWW-Authenticate": f'Bearer realm="salesagg", error="insufficient_scope", scope="{needed}"'},
         )
 
 

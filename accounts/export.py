@@ -49,8 +49,8 @@ def _of_account(user: User) -> Iterator[Entry]:
         "account.json", {name: getattr(user, name) for name in fields} | {"email_addresses": list(addresses)}
     )
     # Never the digest: it is of no use to anybody but a thief.
-    tokens = user.api_tokens.order_by("created_at").values("name", "hint", "created_at", "last_used_at", "revoked_at")
-    yield json_entry("tokens.json", list(tokens))
+    told = ("name", "hint", "scopes", "created_at", "expires_at", "last_used_at", "revoked_at")
+    yield json_entry("tokens.json", list(user.api_tokens.order_by("created_at").values(*told)))
     yield json_entry(
         "sessions.json",
         [

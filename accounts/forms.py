@@ -41,6 +41,35 @@ class ProfileForm(forms.ModelForm[User]):
 
 
 class TokenForm(forms.ModelForm[ApiToken]):
+    """What a new token is for, what it may be used for, and for how long."""
+
+    scopes = forms.ChoiceField(
+        label=gettext_lazy("May"),
+        choices=[
+            (ApiToken.Scopes.WRITE, gettext_lazy("Read and write")),
+            (ApiToken.Scopes.READ, gettext_lazy("Read only")),
+        ],
+        initial=ApiToken.Scopes.WRITE,
+        widget=forms.Select(attrs={"class": "form-select"}),
+        help_text=gettext_lazy("A program that only looks at reports need not be able to upload or delete."),
+    )
+    days = forms.TypedChoiceField(
+        label=gettext_lazy("Expires"),
+        choices=[
+            (7, gettext_lazy("in 7 days")),
+            (30, gettext_lazy("in 30 days")),
+            (90, gettext_lazy("in 90 days")),
+            (365, gettext_lazy("in a year")),
+            ("", gettext_lazy("never")),
+        ],
+        initial=90,
+        coerce=int,
+        empty_value=None,
+        required=False,
+        widget=forms.Select(attrs={"class": "form-select"}),
+        help_text=gettext_lazy("A token that somebody finds later is then worth nothing. Make a new one in time."),
+    )
+
     class Meta:
         model = ApiToken
         fields = ("name",)

@@ -2,8 +2,9 @@
 
 A client that got no answer cannot know whether its request was carried out; with a key of its own choice it may simply
 ask again (draft-ietf-httpapi-idempotency-key-header). The answer is kept in the transaction that does the work, so
-that both are there or neither. Failure story: the process dies between; the key is there without an answer. Nothing was
-done then, or what was done is seen in the list; after `ABANDONED` the key may be used again.
+that both are there or neither. Failure story: the process dies before; the key is there without an answer, and may be
+used again after `ABANDONED`. A process that was only slow then finds its key taken over, keeps nothing, and so undoes
+its work.
 
 Refusals are not kept: what was refused has had no effect, and may be asked again.
 """
@@ -11,11 +12,12 @@ Refusals are not kept: what was refused has had no effect, and may be asked agai
 import hashlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
 from django.db import IntegrityError, transaction
+from django.db.models import Q
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -29,7 +31,15 @@ MAX_KEY_LENGTH = 255
 KEPT = timedelta(hours=24)
 ABANDONED = timedelta(minutes=15)
 
-Answer = tuple[int, dict[str, Any]]
+
+@dataclass(frozen=True)
+class Answer:
+    """What a client is told: all of it that is kept, and is the same when it is told again."""
+
+    status: int
+    body: dict[str, Any]
+    headers: dict[str, str] = field(default_factory=dict)
+    replayed: bool = False
 
 
 @dataclass
@@ -40,10 +50,11 @@ class Once:
     answered: Answer | None = None
 
     def keep(self, answer: Answer) -> Answer:
-        """Remember the answer. To be called in the transaction that makes it true."""
+        """Remember the answer. To be called in the transaction that makes it true. Raises `Refusal` (409)."""
         if self.record is not None:
-            status, body = answer
-            IdempotentRequest.objects.filter(pk=self.record.pk).update(status=status, answer=body)
+            kept = {"body": answer.body, "headers": answer.headers}
+            if not IdempotentRequest.objects.filter(pk=self.record.pk).update(status=answer.status, answer=kept):
+                raise _in_progress()
         return answer
 
 
@@ -86,8 +97,7 @@ def _begin(user: User, key: str, fingerprint: str) -> Once:
         raise Refusal("bad_idempotency_key", message, status=400)
     mine = IdempotentRequest.objects.filter(user=user, key=key)
     now = timezone.now()
-    mine.filter(created_at__lt=now - KEPT).delete()
-    mine.filter(status=None, created_at__lt=now - ABANDONED).delete()
+    mine.filter(Q(created_at__lt=now - KEPT) | Q(status=None, created_at__lt=now - ABANDONED)).delete()
     try:
         with transaction.atomic():
             return Once(IdempotentRequest.objects.create(user=user, key=key, fingerprint=fingerprint))
@@ -96,15 +106,19 @@ def _begin(user: User, key: str, fingerprint: str) -> Once:
     if earlier is not None and earlier.fingerprint != fingerprint:
         message = _("This Idempotency-Key was used for another request. Choose a new one for each.")
         raise Refusal("idempotency_key_reused", message, status=422)
-    if earlier is None or earlier.status is None:
-        message = _("A request with this Idempotency-Key is still being served. Ask again in a moment.")
-        raise Refusal("request_in_progress", message, status=409, headers={"Retry-After": "1"})
-    return Once(None, (earlier.status, earlier.answer or {}))
+    if earlier is None or earlier.status is None or earlier.answer is None:
+        raise _in_progress()
+    return Once(None, Answer(earlier.status, **earlier.answer, replayed=True))
+
+
+def _in_progress() -> Refusal:
+    message = _("A request with this Idempotency-Key is still being served. Ask again in a moment.")
+    return Refusal("request_in_progress", message, status=409, headers={"Retry-After": "1"})
 
 
 def _fingerprint(request: HttpRequest) -> str:
-    """Of method, address and a JSON body. Files are not read for it; nor could their boundaries be compared."""
+    """Of method, address and body; not of files, whose boundaries differ, and which are not read for it."""
     told = hashlib.sha256(f"{request.method} {request.get_full_path()}\n".encode())
-    if request.content_type == "application/json":
+    if request.content_type != "multipart/form-data":
         told.update(request.body)
     return told.hexdigest()

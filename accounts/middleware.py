@@ -1,11 +1,9 @@
 """Requests in, answers out: API tokens become users, refusals become responses."""
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
-from allauth.account.adapter import get_adapter
-from django.conf import settings
-from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse, StreamingHttpResponse
 from django.shortcuts import render
 from django.utils import translation
 from django.utils.translation import gettext_lazy
@@ -56,12 +54,39 @@ class AddressLimitMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         if request.path.startswith(API_PATH):
-            address = request.META.get("REMOTE_ADDR") and get_adapter().get_client_ip(request)
             try:
-                ratelimit.consume(f"address {address}", limit=settings.API_REQUESTS_PER_MINUTE_PER_ADDRESS)
+                ratelimit.count_address(request)
             except Refusal as refusal:
                 return refusal_response(request, refusal)
         return self.get_response(request)
+
+
+class HeadMiddleware:
+    """Answers HEAD in the API as it would GET; the server sends the headers alone. Operations name GET only."""
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        if request.method != "HEAD" or not request.path.startswith(API_PATH):
+            return self.get_response(request)
+        request.method = "GET"
+        response = self.get_response(request)
+        request.method = "HEAD"
+        if isinstance(response, StreamingHttpResponse):
+            # Nobody waits for it: not for a file to be read, and not for a job to end.
+            response.streaming_content = _Nothing()
+        return response
+
+
+class _Nothing:
+    """What is streamed then. Under ASGI Django wants it asynchronous."""
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        raise StopAsyncIteration
 
 
 class LanguageMiddleware:
@@ -103,7 +128,8 @@ class RefusalMiddleware:
             code, detail = _WORDS[response.status_code]
             problem = problem_response(response.status_code, code, str(detail))
             if "Allow" in response.headers:
-                problem["Allow"] = response["Allow"]
+                methods = set(response["Allow"].split(", "))
+                problem["Allow"] = ", ".join(sorted(methods | {"HEAD"} if "GET" in methods else methods))
             return problem
         return response
 
@@ -113,6 +139,7 @@ class RefusalMiddleware:
 
 _WORDS = {
     400: ("bad_request", gettext_lazy("The request cannot be read.")),
+    403: ("forbidden", gettext_lazy("This is not allowed.")),
     404: ("not_found", gettext_lazy("There is nothing at this address. See /api/docs.")),
     405: ("method_not_allowed", gettext_lazy("This address has no such method. See /api/docs.")),
     500: ("server_error", gettext_lazy("An error of ours. Try again; if it stays, ask the operator.")),
@@ -140,4 +167,6 @@ def problem_response(status: int, code: str, detail: str, errors: list[dict[str,
     problem: dict[str, Any] = {"code": code, "detail": detail, "status": status}
     if errors:
         problem["errors"] = errors
-    return JsonResponse(problem, status=status, content_type="application/problem+json")
+    # Some statuses could be kept by a cache that is told nothing; what is refused now may be served in a moment.
+    headers = {"Cache-Control": "no-store"}
+    return JsonResponse(problem, status=status, headers=headers, content_type="application/problem+json")

@@ -4,25 +4,44 @@ Counted in the cache, which all processes share, in windows of a minute. Where t
 limit that fails must not be an outage.
 """
 
-import hashlib
 import logging
 import time
 
+from allauth.core.internal.ratelimit import get_ip
+from django.conf import settings
 from django.core.cache import cache
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest
 from django.utils.translation import ngettext
 
 from accounts.errors import Refusal
+from accounts.models import User
 
 logger = logging.getLogger(__name__)
 WINDOW_SECONDS = 60
 
 
-def consume(who: str, *, limit: int) -> None:
+def count_user(user: User) -> None:
+    """Count a request in the name of `user`, whichever token or session it came with. Raises `Refusal` (429)."""
+    _consume(f"user:{user.pk}", limit=settings.API_REQUESTS_PER_MINUTE)
+
+
+def count_address(request: HttpRequest) -> None:
+    """Count a request from its address, whoever sends it; a network of IPv6 is one address. Raises `Refusal` (429)."""
+    try:
+        address = get_ip(request)
+    except PermissionDenied:
+        # As behind a server on a Unix socket: nobody has one, and all of them are not one caller.
+        return
+    _consume(f"address:{address}", limit=settings.API_REQUESTS_PER_MINUTE_PER_ADDRESS)
+
+
+def _consume(who: str, *, limit: int) -> None:
     """Count a request of `who`, of whom `limit` a minute are served; 0 is any number. Raises `Refusal` (429)."""
     if not limit:
         return
     window, into = divmod(time.time(), WINDOW_SECONDS)
-    key = f"ratelimit:{hashlib.sha256(who.encode()).hexdigest()}:{window:.0f}"
+    key = f"ratelimit:{who}:{window:.0f}"
     try:
         cache.add(key, 0, timeout=2 * WINDOW_SECONDS)
         count = cache.incr(key)

@@ -11,6 +11,7 @@ from allauth.usersessions.adapter import get_adapter
 from allauth.usersessions.models import UserSession
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.utils import timezone
 
 from accounts.models import User
 
@@ -18,6 +19,9 @@ logger = logging.getLogger(__name__)
 
 # How exact "last seen" is.
 NOTE_SECONDS = 300
+# Of one person. A program that logs in with every run leaves one behind each time, and each is looked at with every
+# log-in; people have a handful.
+MAX_SESSIONS = 500
 # Sessions remembered as noted; each process remembers its own.
 MAX_REMEMBERED = 10_000
 _noted: dict[str, float] = {}
@@ -25,16 +29,22 @@ _noted: dict[str, float] = {}
 
 def note(request: HttpRequest) -> None:
     """Note that the session of `request`, which is somebody's, is used. Never raises: the page matters more."""
-    key, now = request.session.session_key, time.monotonic()
-    if key is None or now - _noted.get(key, -NOTE_SECONDS) < NOTE_SECONDS:
+    if not _is_due(request.session.session_key):
         return
-    if len(_noted) >= MAX_REMEMBERED:
-        _noted.clear()
-    _noted[key] = now
     try:
         UserSession.objects.create_from_request(request)
     except Exception as error:
         logger.warning("use of a session of user %s not noted: %r", request.user.pk, error)
+
+
+def note_use(key: str | None) -> None:
+    """Note that the session `key` is used by a program's JSON Web Token. Never raises either."""
+    if not _is_due(key):
+        return
+    try:
+        UserSession.objects.filter(session_key=key).update(last_seen_at=timezone.now())
+    except Exception as error:
+        logger.warning("use of a session not noted: %r", error)
 
 
 def of(user: User) -> list[UserSession]:
@@ -52,3 +62,18 @@ def end(sessions: "QuerySet[UserSession]") -> int:
 
 def end_all(user: User) -> int:
     return end(UserSession.objects.filter(user=user.pk))
+
+
+def end_oldest(user: User) -> None:
+    """Make room for one more session: sign out those used the longest ago where there are too many."""
+    end(UserSession.objects.filter(user=user.pk).order_by("-last_seen_at")[MAX_SESSIONS - 1 :])
+
+
+def _is_due(key: str | None) -> bool:
+    now = time.monotonic()
+    if key is None or now - _noted.get(key, -NOTE_SECONDS) < NOTE_SECONDS:
+        return False
+    if len(_noted) >= MAX_REMEMBERED:
+        _noted.clear()
+    _noted[key] = now
+    return True

@@ -5,10 +5,11 @@ A token is 32 random bytes, so a plain SHA-256 is enough to store it: there is n
 
 import hashlib
 import secrets
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from django.db import transaction
 from django.db.models import Q, QuerySet
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -23,10 +24,10 @@ LAST_USED_PRECISION = timedelta(minutes=1)
 MAX_VALID = 50
 
 
-def issue(user: User, *, name: str, scopes: str = ApiToken.Scopes.WRITE, expires_at: datetime | None = None) -> str:
+def issue(user: User, *, name: str, scopes: str = ApiToken.Scopes.WRITE, days: int | None = None) -> str:
     """Make a token for `user` and return it. It cannot be shown again. Raises `Refusal` (409) at the limit.
 
-    Without `expires_at` it holds until it is revoked.
+    Without `days` it holds until it is revoked.
     """
     token = PREFIX + secrets.token_urlsafe(32)
     with transaction.atomic():
@@ -41,7 +42,7 @@ def issue(user: User, *, name: str, scopes: str = ApiToken.Scopes.WRITE, expires
             hint=token[:HINT_LENGTH],
             digest=_digest(token),
             scopes=scopes,
-            expires_at=expires_at,
+            expires_at=None if days is None else timezone.now() + timedelta(days=days),
         )
     return token
 
@@ -49,6 +50,11 @@ def issue(user: User, *, name: str, scopes: str = ApiToken.Scopes.WRITE, expires
 def valid(user: User) -> QuerySet[ApiToken]:
     """The tokens of `user` that have neither been revoked nor expired."""
     return user.api_tokens.filter(_valid())
+
+
+def ended(user: User) -> QuerySet[ApiToken]:
+    """Those that have, the latest first."""
+    return user.api_tokens.exclude(_valid()).order_by(Coalesce("revoked_at", "expires_at").desc())
 
 
 def find(token: str) -> ApiToken | None:

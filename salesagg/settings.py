@@ -99,6 +99,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "accounts.middleware.LanguageMiddleware",
     "accounts.middleware.AddressLimitMiddleware",
+    "accounts.middleware.HeadMiddleware",
     # Before CSRF: a request that proves itself by a token carries no cookie a third site could ride on.
     "accounts.middleware.TokenMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",

@@ -17,8 +17,7 @@ admin.site.site_title = "Salesagg"
 urlpatterns = [
     path("", include("reports.urls")),
     path("uploads/", include("uploads.urls")),
-    # Logging in for programs: allauth's headless API, with JSON Web Tokens.
-    path("api/auth/", include("allauth.headless.urls")),
+    path("api/auth/", include("accounts.api.urls")),
     path("api/docs", reference.reference, name="api_docs"),
     path("api/", api.urls),
     path("account/", include("accounts.urls")),

@@ -57,7 +57,7 @@ def user_of(request: HttpRequest) -> User:
 
 
 def _counted(found: Credentials) -> Credentials:
-    ratelimit.consume(f"user {found.user.pk}", limit=settings.API_REQUESTS_PER_MINUTE)
+    ratelimit.count_user(found.user)
     return found
 
 

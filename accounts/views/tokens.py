@@ -16,7 +16,7 @@ from accounts.models import ApiToken, User
 from accounts.ownership import load_owned
 
 # Tokens that are no longer valid are shown for a while, then only counted among the past.
-REVOKED_SHOWN = 20
+ENDED_SHOWN = 20
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -28,13 +28,13 @@ def overview(request: HttpRequest) -> HttpResponse:
     form = TokenForm(request.POST if request.method == "POST" else None, user=user)
     if not form.is_valid():
         return _page(request, user, form)
-    name = form.cleaned_data["name"]
+    asked = form.cleaned_data
     try:
-        token = tokens.issue(user, name=name)
+        token = tokens.issue(user, name=asked["name"], scopes=asked["scopes"], days=asked["days"])
     except Refusal as refusal:
         form.add_error(None, refusal.message)
         return _page(request, user, form, status=refusal.status)
-    return _page(request, user, TokenForm(user=user), token=token, name=name)
+    return _page(request, user, TokenForm(user=user), token=token, name=asked["name"])
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -52,13 +52,14 @@ def revoke(request: HttpRequest, pk: int) -> HttpResponse:
 def _page(
     request: HttpRequest, user: User, form: TokenForm, *, token: str = "", name: str = "", status: int = 200
 ) -> HttpResponse:
-    revoked = user.api_tokens.exclude(revoked_at=None).order_by("-revoked_at")[:REVOKED_SHOWN]
+    valid = list(tokens.valid(user).order_by("-created_at"))
     context = {
         "form": form,
         "token": token,
         "name": name,
-        "tokens": [*tokens.valid(user).order_by("-created_at"), *revoked],
-        "full": tokens.valid(user).count() >= tokens.MAX_VALID,
+        "tokens": [*valid, *tokens.ended(user)[:ENDED_SHOWN]],
+        "full": len(valid) >= tokens.MAX_VALID,
+        "api_url": request.build_absolute_uri("/api/"),
         "uploads_url": request.build_absolute_uri("/uploads/"),
     }
     return render(request, "accounts/tokens.html", context, status=status)

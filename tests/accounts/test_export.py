@@ -55,7 +55,13 @@ def test_it_has_account_tokens_sessions_uploads_jobs_and_results(
     make_upload(DATA, whole=False, chunk=10, name="unfinished.csv")
     files = export_of(user)
     assert files["account.json"]["email_when_done"] is False
-    assert [(known["name"], known["revoked_at"]) for known in files["tokens.json"]] == [("tests", None)]
+    (known,) = files["tokens.json"]
+    assert (known["name"], known["scopes"], known["expires_at"], known["revoked_at"]) == (
+        "tests",
+        "read write",
+        None,
+        None,
+    )
     assert [session["ip"] for session in files["sessions.json"]] == ["127.0.0.1"]
     assert [(upload["filename"], upload["state"]) for upload in files["uploads.json"]] == [
         ("sales 2024.csv", "complete"),
@@ -66,7 +72,7 @@ def test_it_has_account_tokens_sessions_uploads_jobs_and_results(
     assert (pending["status"], pending["result"]) == ("pending", None)
     assert done["result"] == f"results/sales_2024-{job.pk}.csv"
     assert files[done["result"]] == RESULT
-    assert len(files) == 6
+    assert len(files) == 7
 
 
 def test_it_has_ones_own_things_alone(user: User, stranger: User, token: str, bob: Client, finished: Finished) -> None:
@@ -80,6 +86,7 @@ def test_it_has_ones_own_things_alone(user: User, stranger: User, token: str, bo
         "sessions.json": 0,
         "uploads.json": 0,
         "jobs.json": 0,
+        "webhooks.json": 0,
     }
     assert "theirs" not in str(unpack(data))
     assert stranger.email not in str(unpack(data))

@@ -1,23 +1,30 @@
 """API tokens on their page."""
 
 import re
+from datetime import timedelta
 from io import StringIO
 
 import pytest
 from django.core.management import CommandError, call_command
 from django.test import Client
+from django.utils import timezone
 
 from accounts import tokens
 from accounts.models import ApiToken, User
+from accounts.views import tokens as pages
 from tests.accounts.conftest import text
 
 pytestmark = pytest.mark.django_db
 TOKENS = "/account/tokens/"
 
 
-def create(client: Client, name: str = "nightly import") -> str:
+def form(name: str = "nightly import", **fields: str) -> dict[str, str]:
+    return {"name": name, "scopes": "read write", "days": "90", **fields}
+
+
+def create(client: Client, name: str = "nightly import", **fields: str) -> str:
     """The token that the page shows."""
-    found = re.search(r'value="(salesagg_[^"]+)"', text(client.post(TOKENS, {"name": name})))
+    found = re.search(r'value="(salesagg_[^"]+)"', text(client.post(TOKENS, form(name, **fields))))
     assert found
     return found[1]
 
@@ -30,7 +37,7 @@ def test_a_token_is_made_and_works(user: User, ann: Client) -> None:
 
 
 def test_a_token_is_shown_once_and_kept_nowhere(ann: Client) -> None:
-    response = ann.post(TOKENS, {"name": "nightly import"})
+    response = ann.post(TOKENS, form())
     assert response.status_code == 200
     assert "no-store" in response["Cache-Control"]
     token = re.search(r"salesagg_[\w-]{20,}", text(response))
@@ -48,6 +55,55 @@ def test_the_list_tells_hint_use_and_revocation(ann: Client) -> None:
     assert "Never" in page
     tokens.find(token)
     assert "Never" not in text(ann.get(TOKENS))
+
+
+def test_scopes_and_expiry_are_chosen_and_told(ann: Client) -> None:
+    read_only = create(ann, "watcher", scopes="read", days="")
+    page = text(ann.get(TOKENS))
+    assert "<dd>read only</dd>" in page
+    assert "<dt>Expires</dt><dd>Never</dd>" in page
+    assert ApiToken.objects.get(hint=read_only[: tokens.HINT_LENGTH]).expires_at is None
+    create(ann, "importer", days="7")
+    stored = ApiToken.objects.get(name="importer")
+    assert stored.scopes == "read write"
+    assert stored.expires_at is not None
+    assert timedelta(days=7) - timedelta(minutes=1) < stored.expires_at - timezone.now() <= timedelta(days=7)
+    assert f'<dt>Expires</dt><dd><time datetime="{stored.expires_at:%Y-%m-%d}' in text(ann.get(TOKENS))
+
+
+def test_a_token_expires_in_ninety_days_unless_something_else_is_chosen(ann: Client) -> None:
+    assert '<option value="90" selected>' in text(ann.get(TOKENS))
+
+
+@pytest.mark.parametrize("fields", [{"scopes": "admin"}, {"scopes": ""}, {"days": "8"}, {"days": "-1"}, {"days": "x"}])
+def test_scopes_and_expiry_are_of_those_offered(ann: Client, fields: dict[str, str]) -> None:
+    assert 'class="field-error"' in text(ann.post(TOKENS, form(**fields)))
+    assert not ApiToken.objects.exists()
+
+
+def test_an_expired_token_is_refused_and_shown_as_such(ann: Client) -> None:
+    token = create(ann)
+    ApiToken.objects.update(expires_at=timezone.now() - timedelta(seconds=1))
+    assert tokens.find(token) is None
+    page = text(ann.get(TOKENS))
+    assert 'class="badge-text">Expired<' in page
+    assert "/revoke" not in page
+    # Its name is free, and it does not count.
+    create(ann)
+    assert tokens.valid(ApiToken.objects.earliest("pk").user).count() == 1
+
+
+def test_only_the_latest_ended_tokens_are_listed(user: User, ann: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pages, "ENDED_SHOWN", 2)
+    for name in ("oldest", "expired", "revoked"):
+        tokens.issue(user, name=f"the {name} one", days=1)
+    now = timezone.now()
+    ApiToken.objects.filter(name="the oldest one").update(revoked_at=now - timedelta(days=3))
+    ApiToken.objects.filter(name="the expired one").update(expires_at=now - timedelta(days=2))
+    ApiToken.objects.filter(name="the revoked one").update(revoked_at=now - timedelta(days=1))
+    page = text(ann.get(TOKENS))
+    assert 0 < page.index("the revoked one") < page.index("the expired one")
+    assert "the oldest one" not in page
 
 
 def test_a_revoked_token_is_refused_and_shown_as_such(ann: Client) -> None:
@@ -77,7 +133,7 @@ def test_somebody_elses_token_looks_like_none(ann: Client, bob: Client) -> None:
 
 def test_a_page_that_is_sent_twice_makes_no_second_token(ann: Client) -> None:
     create(ann)
-    assert "You have a valid token of this name" in text(ann.post(TOKENS, {"name": "nightly import"}))
+    assert "You have a valid token of this name" in text(ann.post(TOKENS, form()))
     assert ApiToken.objects.count() == 1
     tokens.revoke(ApiToken.objects.get())
     create(ann)
@@ -85,7 +141,7 @@ def test_a_page_that_is_sent_twice_makes_no_second_token(ann: Client) -> None:
 
 @pytest.mark.parametrize("name", ["", "   ", "x" * 101])
 def test_a_token_needs_a_name(ann: Client, name: str) -> None:
-    assert 'class="field-error"' in text(ann.post(TOKENS, {"name": name}))
+    assert 'class="field-error"' in text(ann.post(TOKENS, form(name)))
     assert not ApiToken.objects.exists()
 
 
@@ -97,7 +153,7 @@ def test_there_is_a_limit_for_valid_tokens(
     create(ann, "two")
     tokens.issue(stranger, name="theirs")
     assert "as many valid tokens as possible" in text(ann.get(TOKENS))
-    response = ann.post(TOKENS, {"name": "three"})
+    response = ann.post(TOKENS, form("three"))
     assert response.status_code == 409
     assert "You have 2 valid tokens" in text(response)
     with pytest.raises(CommandError, match="You have 2 valid tokens"):

@@ -1,10 +1,12 @@
 """API tokens: issued once, stored as a digest, good for programs' views alone."""
 
+from datetime import timedelta
 from io import StringIO
 
 import pytest
 from django.core.management import CommandError, call_command
 from django.test import Client
+from django.utils import timezone
 
 from accounts import tokens
 from accounts.models import ApiToken, User
@@ -65,3 +67,25 @@ def test_the_last_use_is_noted(token: str) -> None:
 @pytest.mark.parametrize("path", ["/", "/admin/", "/accounts/password/change/"])
 def test_a_token_opens_no_pages(token: str, path: str) -> None:
     assert Client().get(path, headers={"Authorization": f"Bearer {token}"}).status_code == 302
+
+
+def test_the_command_makes_tokens_that_read_or_end(user: User) -> None:
+    call_command("create_token", user.email, "--read-only", "--days=7", stdout=StringIO())
+    stored = ApiToken.objects.get()
+    assert stored.scopes == "read"
+    assert stored.expires_at is not None
+    assert stored.expires_at.date() == (timezone.now() + timedelta(days=7)).date()
+
+
+@pytest.mark.parametrize("days", ["0", "-1", "3651", "x"])
+def test_the_command_refuses_days_that_are_none(user: User, days: str) -> None:
+    with pytest.raises(CommandError):
+        call_command("create_token", user.email, f"--days={days}")
+    assert not ApiToken.objects.exists()
+
+
+def test_an_expired_token_is_refused(user: User, token: str) -> None:
+    ApiToken.objects.update(expires_at=timezone.now() + timedelta(minutes=1))
+    assert options(Client(), f"Bearer {token}") == 400
+    ApiToken.objects.update(expires_at=timezone.now() - timedelta(seconds=1))
+    assert options(Client(), f"Bearer {token}") == 401

@@ -1,0 +1,21 @@
+"""Logging in for programs: what of allauth's headless API we offer, at the addresses that it has there.
+
+The rest is for apps that have no pages of ours. It has its own rules about e-mail addresses, which with us are log-ins
+(`accounts.forms.AddEmailForm`), and lets passwords be tried without a limit; people do all that on the account's pages.
+"""
+
+from allauth.headless.account.views import LoginView, SessionView, SignupView
+from allauth.headless.constants import Client
+from allauth.headless.tokens.views import RefreshTokenView
+from allauth.headless.usersessions.views import SessionsView
+from django.urls import path
+
+_OFFERED = {
+    "auth/login": LoginView,
+    "auth/signup": SignupView,
+    "auth/session": SessionView,
+    "auth/sessions": SessionsView,
+    "tokens/refresh": RefreshTokenView,
+}
+
+urlpatterns = [path(f"app/v1/{address}", view.as_api_view(client=Client.APP)) for address, view in _OFFERED.items()]

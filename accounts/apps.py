@@ -1,0 +1,19 @@
+"""Accounts as an app."""
+
+from typing import Any
+
+from django.apps import AppConfig
+from django.contrib.auth.signals import user_logged_in
+
+
+class AccountsConfig(AppConfig):
+    name = "accounts"
+
+    def ready(self) -> None:
+        user_logged_in.connect(_make_room, dispatch_uid="accounts.make_room")
+
+
+def _make_room(user: Any, **kwargs: Any) -> None:
+    from accounts import sessions
+
+    sessions.end_oldest(user)

@@ -1,0 +1,59 @@
+"""What a program may ask for, and how much of it is used: so that it need not find out by being refused."""
+
+from django.conf import settings
+from django.http import HttpRequest
+from ninja import Router
+from pydantic import Field
+
+from accounts import holdings
+from accounts.api.auth import user_of
+from accounts.api.schemas import Out
+from accounts.models import User
+from reports.formats import FORMATS
+from reports.models import OPEN, Job
+
+router = Router(tags=["Limits"], by_alias=True)
+
+
+class LimitsOut(Out):
+    """Limits that hold for the caller, and what they have used of them."""
+
+    max_body_bytes: int = Field(description="The largest request, and so the largest file of a single one.")
+    max_upload_bytes: int = Field(description="The largest file, in chunks to `/uploads/`.")
+    chunk_bytes: int = Field(description="A good size for chunks: half of the largest, so that a failure costs less.")
+    upload_expires_hours: int = Field(description="An unfinished upload that receives nothing for so long is given up.")
+    quota_bytes: int = Field(description="What you may store at a time.")
+    used_bytes: int = Field(description="What you store, unfinished uploads counted at their announced length.")
+    max_open_jobs: int = Field(description="How many of your jobs may be pending or processing at a time.")
+    open_jobs: int = Field(description="How many are.")
+    requests_per_minute: int | None = Field(description="Of yours; null: any number. Chunks of uploads do not count.")
+    requests_per_minute_per_address: int | None = Field(description="From one address; null: any number.")
+    download_url_seconds: int = Field(description="How long `downloadUrls` work, at least.")
+    import_prefix: str | None = Field(
+        description="Objects of the storage whose keys begin so can be imported by you; null: none can."
+    )
+    formats: list[str] = Field(description="What a result can be downloaded as.")
+
+
+@router.get("", response=LimitsOut, operation_id="getLimits", summary="Look at limits")
+def get_limits(request: HttpRequest) -> LimitsOut:
+    """Limits that hold for you, and what you have used of them."""
+    return limits_of(user_of(request))
+
+
+def limits_of(user: User) -> LimitsOut:
+    return LimitsOut(
+        max_body_bytes=settings.MAX_BODY_BYTES,
+        max_upload_bytes=settings.MAX_UPLOAD_BYTES,
+        chunk_bytes=max(settings.MAX_BODY_BYTES // 2, 1),
+        upload_expires_hours=settings.UPLOAD_EXPIRES_HOURS,
+        quota_bytes=settings.QUOTA_BYTES,
+        used_bytes=holdings.usage(user),
+        max_open_jobs=settings.MAX_OPEN_JOBS,
+        open_jobs=Job.objects.filter(owner=user, status__in=OPEN).count(),
+        requests_per_minute=settings.API_REQUESTS_PER_MINUTE or None,
+        requests_per_minute_per_address=settings.API_REQUESTS_PER_MINUTE_PER_ADDRESS or None,
+        download_url_seconds=settings.DOWNLOAD_URL_SECONDS,
+        import_prefix=settings.IMPORT_PREFIX.replace("{user}", str(user.pk)) or None,
+        formats=list(FORMATS),
+    )
