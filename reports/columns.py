@@ -18,6 +18,18 @@ def columns_of(job: Job) -> list[str]:
     return list(dict.fromkeys(name for name in header if name.strip()))[:MAX_COLUMNS]
 
 
+def found_in(job: Job) -> dict[str, str]:
+    """Which column the job took for what, by the header's names; empty for a role without a column, and nothing at all
+    for a file that has no header."""
+    layout = job.context and job.context["layout"]
+    # Reports that are older than the second version of layouts do not tell.
+    if not layout or layout["version"] < 2 or not layout["header"]:
+        return {}
+    positions = {role: layout["columns"][role] for role in ("department", "date", "sales")}
+    positions["department"] = positions["department"][0]
+    return {role: layout["header"][position] if position is not None else "" for role, position in positions.items()}
+
+
 def _first_line(upload: Upload) -> list[str]:
     size = min(upload.offset, HEAD_BYTES)
     if not size or upload.state not in (Upload.State.RECEIVING, Upload.State.COMPLETE):

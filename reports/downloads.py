@@ -28,8 +28,7 @@ def result(job: Job, kind: str, *, safe: bool = False) -> StreamingHttpResponse:
         raise Refusal(
             "unknown_format", _("There is no such download. There are: %(known)s.") % {"known": known}, status=404
         )
-    if job.status != Job.Status.COMPLETED:
-        raise Refusal("no_result", _("The job has no result yet. Wait until it is done."), status=409)
+    check_result(job)
     form = FORMATS[kind]
     filename = _filename(job, "totals", kind)
     if kind == "csv" and not safe:
@@ -38,6 +37,12 @@ def result(job: Job, kind: str, *, safe: bool = False) -> StreamingHttpResponse:
     write = write_safe_csv if kind == "csv" else form.write
     made, size = _made(lambda out: write(job, out))
     return streaming.attachment(made, size=size, filename=filename, content_type=form.content_type)
+
+
+def check_result(job: Job) -> None:
+    """Raise `Refusal` (409) unless the job has come to a result."""
+    if job.status != Job.Status.COMPLETED:
+        raise Refusal("no_result", _("The job has no result yet. Wait until it is done."), status=409)
 
 
 def rejected(job: Job, *, safe: bool = False) -> StreamingHttpResponse:

@@ -1,8 +1,8 @@
 """What a person chose about a file: which column is what, and whether sales are amounts.
 
-The choices come with an upload, in its metadata, or from a form. What is not chosen the engine finds by itself. A job
-keeps them as ``{"columns": {role: the header's name}, "amounts": True}``; a date column named ``""`` means that there
-is none, so that no date is checked.
+The choices come with an upload, in its metadata, from a form, or as JSON. What is not chosen the engine finds by
+itself. A job keeps them as ``{"columns": {role: the header's name}, "amounts": True}``; a date column named ``""``
+means that there is none, so that no date is checked.
 """
 
 from collections.abc import Mapping
@@ -34,6 +34,12 @@ def from_form(data: Mapping[str, str]) -> Options:
     a choice with an empty value for none; `amounts` is a checkbox. Raises `Refusal` (400)."""
     chosen = {role: data[role] for role in ROLES if data.get(role) or (role == "date" and role in data)}
     return _options(chosen, amounts="amounts" in data)
+
+
+def from_api(columns: Mapping[str, str | None], *, amounts: bool) -> Options:
+    """The same from an API's request; None is what was not chosen. Raises `Refusal` (400)."""
+    chosen = {role: name for role in ROLES if (name := columns.get(role)) is not None}
+    return _options(chosen, amounts=amounts)
 
 
 def _options(chosen: Mapping[str, str], *, amounts: bool) -> Options:

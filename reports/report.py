@@ -62,7 +62,7 @@ def owners_report(job: Job, asked: Mapping[str, str], *, base: str) -> Context:
     return context | {
         "rejected": rejected.preview(job),
         "columns": columns.columns_of(job) if there else [],
-        "chosen": _found(job) | chosen,
+        "chosen": columns.found_in(job) | chosen,
         "amounts": bool(job.options.get("amounts")),
         "can_run_again": there,
         "shares": [{"share": share, "token": shares.token(share)} for share in shares.valid(job)],
@@ -158,13 +158,3 @@ def _exact(text: str) -> Number:
 
 def _negated(text: str) -> str:
     return text[1:] if text.startswith("-") else f"-{text}"
-
-
-def _found(job: Job) -> dict[str, str]:
-    """Which column the job took for what, by the header's names."""
-    if job.context is None or not job.context["layout"]["header"]:
-        return {}
-    layout = job.context["layout"]
-    positions = {role: layout["columns"][role] for role in ("department", "date", "sales")}
-    positions["department"] = positions["department"][0]
-    return {role: layout["header"][position] if position is not None else "" for role, position in positions.items()}

@@ -1,14 +1,22 @@
-"""What jobs end in, as files: for who is logged in, and for who has a signed address."""
+"""What jobs end in, as files, for who has a signed address."""
+
+from typing import Annotated
 
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
-from ninja import Router
+from ninja import Query, Router
+from pydantic import WithJsonSchema
 
 from accounts.api.schemas import problems
 from reports import downloads, signed
+from reports.api.attachments import described
 from reports.api.schemas import ERRORS_FILE
+from reports.formats import FORMATS
+from reports.unlisted import unlisted
 
 router = Router(tags=["Results"], by_alias=True)
+FILES = [*(f"result.{kind}" for kind in FORMATS), ERRORS_FILE]
+SAFE = "For CSV: make cells harmless that a spreadsheet might run as formulas."
 
 
 @router.get(
@@ -16,10 +24,22 @@ router = Router(tags=["Results"], by_alias=True)
     auth=None,
     url_name="download",
     response={200: None, **problems(404, 409, 410)},
+    openapi_extra=described(*(form.content_type for form in FORMATS.values())),
     operation_id="download",
     summary="Download by a signed address",
 )
-def download(request: HttpRequest, token: str, file: str) -> HttpResponseBase:
-    """As `downloadUrls` of a job has them. Works without logging in, until the address expires."""
+@unlisted
+def download(
+    request: HttpRequest,
+    token: str,
+    file: Annotated[str, WithJsonSchema({"type": "string", "enum": FILES})],
+    safe: Annotated[bool, Query(description=SAFE)] = False,
+) -> HttpResponseBase:
+    """As `downloadUrls` of a job has them. Works without logging in, until the address expires.
+
+    404: we never made this address, or the job is gone. 410 `link_ended`: it has expired; look at the job for a new
+    one."""
     job = signed.open_token(token, file)
-    return downloads.rejected(job) if file == ERRORS_FILE else downloads.result(job, file.partition(".")[2])
+    if file == ERRORS_FILE:
+        return downloads.rejected(job, safe=safe)
+    return downloads.result(job, file.partition(".")[2], safe=safe)

@@ -2,43 +2,69 @@
 
 import uuid
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from django.http import HttpRequest
 from django.urls import reverse
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from accounts.api.schemas import In, Out
+from reports import columns, models, signed, words
 from reports import options as chosen
-from reports import signed, words
 from reports.formats import FORMATS
-from reports.models import Job
+from reports.snapshots import describe as snapshot_of
 from reports.snapshots import state_of
+from uploads.models import Upload
 
+Kind = Literal["sales"]
 Status = Literal["pending", "processing", "completed", "failed", "cancelled"]
 State = Literal["uploading", "queued", "processing", "cancelling", "done", "done_with_rejects", "failed", "cancelled"]
+FileState = Literal["receiving", "complete", "expired", "cancelled"]
+Action = Literal["cancel", "retry", "again", "delete"]
 ERRORS_FILE = "errors.csv"
 
 
 class Columns(In):
-    """The header's names of columns that are not found by themselves."""
+    """The header's names of columns that are not found by themselves; null for those that are."""
 
-    department: str | None = Field(default=None, max_length=chosen.MAX_NAME_LENGTH)
+    department: str | None = Field(
+        default=None, max_length=chosen.MAX_NAME_LENGTH, description="What rows are grouped by."
+    )
     date: str | None = Field(
         default=None, max_length=chosen.MAX_NAME_LENGTH, description="Empty: there is none, so no date is checked."
     )
-    sales: str | None = Field(default=None, max_length=chosen.MAX_NAME_LENGTH)
+    sales: str | None = Field(default=None, max_length=chosen.MAX_NAME_LENGTH, description="What is added up.")
 
 
 class Options(In):
-    """What cannot be found in the file itself."""
+    """What cannot be found in the file itself. All of it may be left out."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"columns": {"department": "Region", "date": "", "sales": "Takings"}, "amounts": True}]
+        }
+    )
 
     columns: Columns = Columns()
-    amounts: bool = Field(default=False, description="Sales may be decimals, and negative.")
+    amounts: bool = Field(default=False, strict=True, description="Sales may be decimals, and negative.")
+
+    def chosen(self) -> chosen.Options:
+        """As a job keeps them. Raises `Refusal` (400)."""
+        return chosen.from_api(self.columns.model_dump(), amounts=self.amounts)
+
+
+class FoundColumns(Out):
+    """Which columns were read, by the header's names."""
+
+    department: str
+    date: str | None = Field(description="null: none, so no date was checked.")
+    sales: str
 
 
 class Failure(Out):
-    code: str = Field(description="Stable, for programs.")
+    """Why a job failed."""
+
+    code: str = Field(description="Stable, for programs.", examples=["missing_columns"])
     detail: str = Field(description="For people: what to do.")
 
 
@@ -49,42 +75,63 @@ class Progress(Out):
     version: int = Field(description="Grows with every change.")
     status: Status
     state: State = Field(description="The status as people see it, the upload's part included.")
-    uploaded_bytes: int
-    total_bytes: int | None = Field(description="null while the client has not told it.")
-    processed_bytes: int
-    processed_rows: int
+    uploaded_bytes: int = Field(description="How much of the file has come.")
+    total_bytes: int | None = Field(description="Of the file; null while the client has not told it.")
+    processed_bytes: int = Field(description="How much of the file has been read.")
+    processed_rows: int = Field(description="Rows read so far: `successCount` and `failedCount` together.")
     total_rows: int | None = Field(description="null until the whole file has been read.")
     success_count: int = Field(description="Rows in the totals.")
     failed_count: int = Field(description="Rows that were rejected; each is in errors.csv.")
 
 
-class JobOut(Progress):
-    """A job."""
+class Job(Progress):
+    """A file being made a report, or made one: how far it is, and how it ended."""
 
-    kind: Literal["sales"]
+    kind: Kind
     file_key: uuid.UUID
     file_name: str
-    options: Options
-    departments: int | None = Field(description="How many the result has.")
-    total: str | None = Field(description="Sales of all departments, in decimal digits.")
-    encoding: str | None = Field(description="What the file was read as.")
-    reasons: dict[str, int] = Field(description="How many rows were rejected for which reason.")
-    error: Failure | None
+    file_state: FileState = Field(
+        description="`receiving`: its upload goes on; `complete`: all of it is there; else its bytes are gone."
+    )
+    options: Options = Field(description="What was chosen for it.")
+    columns: FoundColumns | None = Field(
+        description="null until the first line has been read, and for a file without one, which is read by position."
+    )
+    encoding: str | None = Field(description="What the file was read as; null until the end.", examples=["utf-8"])
+    departments: int | None = Field(description="How many the result has; null until it is there.")
+    total: str | None = Field(
+        description="Sales of all departments, in decimal digits, however many; null until the result is there.",
+        examples=["125200"],
+    )
+    reasons: dict[str, int] = Field(
+        description="How many rows were rejected for which reason, once the whole file has been read; a row can have "
+        "several.",
+        examples=[{"invalid_date": 3, "invalid_sales": 1}],
+    )
+    error: Failure | None = Field(description="Why it failed; null unless it has.")
     created_at: datetime
-    started_at: datetime | None
-    finished_at: datetime | None
+    started_at: datetime | None = Field(description="When a worker began; null while none has.")
+    finished_at: datetime | None = Field(description="When it ended, however it did; null while it is open.")
+    seconds: float | None = Field(description="From `startedAt` to `finishedAt`.")
+    rows_per_second: int | None = Field(description="In that time.")
+    actions: list[Action] = Field(description="What can be done with it as it stands.")
     url: str = Field(description="The report's page.")
     download_urls: dict[str, str] = Field(
-        description="`csv`, `xlsx`, `json`, `parquet` and `errors`: signed, they work without logging in."
+        description="Of those of `csv`, `xlsx`, `json`, `parquet` and `errors` that are there: signed, they work "
+        "without logging in.",
     )
-    download_urls_expire_at: datetime | None
+    download_urls_expire_at: datetime | None = Field(description="null when there are none.")
 
 
-def progress_of(job: Job) -> Progress:
+# For modules that have the database's `Job` too.
+JobOut = Job
+
+
+def progress_of(job: models.Job) -> Progress:
     return Progress(**_progress(job))
 
 
-def describe(job: Job, request: HttpRequest | None = None) -> JobOut:
+def describe(job: models.Job, request: HttpRequest | None = None) -> JobOut:
     """Everything about `job` that its owner may know; without a request, without signed addresses.
 
     `job.upload` should be loaded with it.
@@ -92,27 +139,33 @@ def describe(job: Job, request: HttpRequest | None = None) -> JobOut:
     until = signed.expiry()
     files = _files(job) if request is not None else {}
     page = reverse("report", args=[job.pk])
+    seconds = (job.finished_at - job.started_at).total_seconds() if job.finished_at and job.started_at else None
     return JobOut(
         **_progress(job),
         kind="sales",
         file_key=job.upload_id,
         file_name=job.upload.filename,
+        file_state=cast(FileState, job.upload.state),
         options=Options(columns=Columns(**job.options.get("columns", {})), amounts=job.options.get("amounts", False)),
+        columns=_found(columns.found_in(job)),
+        encoding=job.encoding or None,
         departments=job.departments,
         total=job.total or None,
-        encoding=job.encoding or None,
         reasons=job.reasons,
         error=Failure(code=job.error_code, detail=words.error(job.error_code, job.error)) if job.error_code else None,
         created_at=job.created_at,
         started_at=job.started_at,
         finished_at=job.finished_at,
+        seconds=seconds,
+        rows_per_second=round(job.rows / seconds) if seconds else None,
+        actions=_actions(job),
         url=request.build_absolute_uri(page) if request is not None else page,
         download_urls={name: _address(request, job, file, until) for name, file in files.items()},
         download_urls_expire_at=until if files else None,
     )
 
 
-def _progress(job: Job) -> dict[str, Any]:
+def _progress(job: models.Job) -> dict[str, Any]:
     return {
         "job_id": job.pk,
         "version": job.version,
@@ -122,18 +175,35 @@ def _progress(job: Job) -> dict[str, Any]:
         "total_bytes": job.upload.length,
         "processed_bytes": job.bytes_done,
         "processed_rows": job.rows,
-        "total_rows": job.rows if job.status == Job.Status.COMPLETED else None,
+        "total_rows": job.rows if job.status == models.Job.Status.COMPLETED else None,
         "success_count": job.rows - job.bad_rows,
         "failed_count": job.bad_rows,
     }
 
 
-def _files(job: Job) -> dict[str, str]:
-    files = {kind: f"result.{kind}" for kind in FORMATS} if job.status == Job.Status.COMPLETED else {}
+def _found(found: dict[str, str]) -> FoundColumns | None:
+    if not found:
+        return None
+    return FoundColumns(department=found["department"], date=found["date"] or None, sales=found["sales"])
+
+
+def _actions(job: models.Job) -> list[Action]:
+    seen = snapshot_of(job)
+    possible: dict[Action, bool] = {
+        "cancel": seen["can_cancel"],
+        "retry": seen["can_retry"],
+        "again": job.upload.state in (Upload.State.RECEIVING, Upload.State.COMPLETE),
+        "delete": seen["can_remove"],
+    }
+    return [action for action, can in possible.items() if can]
+
+
+def _files(job: models.Job) -> dict[str, str]:
+    files = {kind: f"result.{kind}" for kind in FORMATS} if job.status == models.Job.Status.COMPLETED else {}
     return files | ({"errors": ERRORS_FILE} if job.context is not None else {})
 
 
-def _address(request: HttpRequest | None, job: Job, file: str, until: datetime) -> str:
+def _address(request: HttpRequest | None, job: models.Job, file: str, until: datetime) -> str:
     assert request is not None
     path = reverse("api:download", args=[signed.token(job.pk, file, until=until), file])
     return request.build_absolute_uri(path)

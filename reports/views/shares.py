@@ -1,9 +1,6 @@
 """Links to a report: made and revoked by its owner, opened by anybody who has one."""
 
 import uuid
-from collections.abc import Callable
-from functools import wraps
-from typing import Any
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
@@ -16,24 +13,9 @@ from django.views.decorators.http import require_POST, require_safe
 from accounts.errors import not_found
 from reports import downloads, shares
 from reports.report import report_of, table_of
+from reports.unlisted import unlisted
 from reports.views.downloads import wants_safe
 from reports.views.loading import load_job
-
-View = Callable[..., HttpResponseBase]
-
-
-def unlisted(view: View) -> View:
-    """For what a secret address shows: not to be kept, indexed, or told to other sites by the Referer header."""
-
-    @wraps(view)
-    def wrapped(request: HttpRequest, **kwargs: Any) -> HttpResponseBase:
-        response = view(request, **kwargs)
-        response["Cache-Control"] = "private, no-store"
-        response["X-Robots-Tag"] = "noindex, nofollow"
-        response["Referrer-Policy"] = "no-referrer"
-        return response
-
-    return wrapped
 
 
 @require_POST

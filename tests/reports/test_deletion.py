@@ -54,6 +54,57 @@ def test_the_file_stays_until_its_last_job_goes(finished: Finished, files: Path)
     assert nothing_is_left(files)
 
 
+def test_a_file_that_is_kept_outlasts_its_jobs(make_upload: MakeUpload, files: Path) -> None:
+    upload = make_upload(DATA)
+    Upload.objects.update(keep=True)
+    runner.run_all()
+    lifecycle.delete(upload.jobs.get())
+    upload.refresh_from_db()
+    assert upload.state == "complete"
+    job = lifecycle.process(upload, {})
+    runner.run_all()
+    job.refresh_from_db()
+    assert (job.status, job.rows) == ("completed", 400)
+    assert {path.parent.parent.name for path in stored(files)} == {"uploads", "jobs"}
+    lifecycle.delete(job)
+    assert {path.parent.parent.name for path in stored(files)} == {"uploads"}
+
+
+def test_a_file_is_processed_while_its_last_job_is_deleted_or_not_at_all(finished: Finished, files: Path) -> None:
+    job = finished(DATA)
+    upload = job.upload
+    barrier = threading.Barrier(2)
+    refusals: list[str] = []
+
+    def process() -> None:
+        barrier.wait(10)
+        try:
+            lifecycle.process(upload, {})
+        except Refusal as refusal:
+            refusals.append(refusal.code)
+        finally:
+            connection.close()
+
+    def delete() -> None:
+        barrier.wait(10)
+        try:
+            lifecycle.delete(job)
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=process), threading.Thread(target=delete)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    if refusals:
+        assert refusals == ["upload_gone"]
+        assert nothing_is_left(files)
+        return
+    runner.run_all()
+    assert list(Job.objects.values_list("upload", "status")) == [(upload.pk, "completed")]
+
+
 @pytest.mark.parametrize("step", ["fold", "finish"])
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_a_worker_in_the_middle_of_it_leaves_nothing_behind(

@@ -11,12 +11,14 @@ from django.db import connection
 from django.db.models.functions import Now
 
 from accounts.errors import Refusal
+from accounts.models import User
 from reports import lifecycle
 from reports.lifecycle import Claim, ClaimLost
 from reports.models import Checkpoint, Job
 from tests.conftest import MakeUser, append
 from tests.files import sales_csv
 from uploads import lifecycle as upload_lifecycle
+from uploads.models import Upload
 
 pytestmark = pytest.mark.django_db(transaction=True)
 DATA = sales_csv(50)
@@ -270,3 +272,62 @@ def test_a_claim_made_up_by_somebody_is_worth_nothing(make_job: MakeJob) -> None
     claim()
     with pytest.raises(ClaimLost):
         commit(Claim(job_id=job.pk, token=uuid.uuid4()), 0, 10)
+
+
+def test_a_file_that_is_kept_has_no_job_until_it_is_processed(user: User) -> None:
+    upload = append(upload_lifecycle.create(user, length=len(DATA), keep=True), DATA)
+    assert lifecycle.claim() is None
+    job = lifecycle.process(upload, {"amounts": True})
+    assert (job.owner, job.upload, job.status, job.options) == (user, upload, "pending", {"amounts": True})
+    assert claim().job_id == job.pk
+
+
+@pytest.mark.parametrize("state", ["expired", "cancelled"])
+def test_a_file_that_is_gone_is_not_processed(make_job: MakeJob, state: str) -> None:
+    upload = make_job(DATA).upload
+    Upload.objects.update(state=state)
+    with pytest.raises(Refusal) as refused:
+        lifecycle.process(upload, {})
+    assert (refused.value.status, refused.value.code) == (410, "upload_gone")
+    assert upload.jobs.count() == 1
+
+
+def test_open_jobs_are_limited_and_others_jobs_do_not_count(make_job: MakeJob, stranger: User, settings: Any) -> None:
+    settings.MAX_OPEN_JOBS = 2
+    make_job(DATA, owner=stranger)
+    jobs = [make_job(DATA), make_job(DATA)]
+    for more in (lambda: make_job(DATA), lambda: lifecycle.run_again(jobs[0], {})):
+        with pytest.raises(Refusal) as refused:
+            more()
+        assert (refused.value.status, refused.value.code) == (429, "too_many_jobs")
+        assert refused.value.headers["Retry-After"]
+    # The upload that would have been one too many is not there either.
+    assert Upload.objects.filter(owner=jobs[0].owner).count() == 2
+    lifecycle.cancel(jobs[0])
+    make_job(DATA)
+
+
+def test_of_many_jobs_that_are_made_at_once_no_more_than_the_limit_come(make_job: MakeJob, settings: Any) -> None:
+    settings.MAX_OPEN_JOBS = 3
+    upload = make_job(DATA).upload
+    callers = 6
+    barrier = threading.Barrier(callers)
+    made: list[bool] = []
+
+    def process() -> None:
+        barrier.wait(10)
+        try:
+            lifecycle.process(upload, {})
+            made.append(True)
+        except Refusal:
+            made.append(False)
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=process) for _ in range(callers)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert (len(made), made.count(True)) == (callers, 2)
+    assert Job.objects.count() == 3

@@ -73,6 +73,29 @@ def test_nonsense_is_refused(pairs: dict[str, str]) -> None:
     assert (refused.value.status, refused.value.code) == (400, "bad_options")
 
 
+@pytest.mark.parametrize(
+    ("columns", "amounts", "expected"),
+    [
+        ({}, False, {}),
+        ({"department": None, "date": None, "sales": None}, False, {}),
+        ({"department": "Region", "date": "", "sales": None}, True,
+         {"columns": {"department": "Region", "date": ""}, "amounts": True}),
+        ({"other": "x"}, False, {}),
+    ],
+)  # fmt: skip
+def test_they_are_read_from_an_apis_request(
+    columns: dict[str, str | None], amounts: bool, expected: options.Options
+) -> None:
+    assert options.from_api(columns, amounts=amounts) == expected
+
+
+@pytest.mark.parametrize("columns", [nonsense for nonsense in NONSENSE if "amounts" not in nonsense])
+def test_nonsense_in_an_apis_request_is_refused(columns: dict[str, str]) -> None:
+    with pytest.raises(Refusal) as refused:
+        options.from_api(columns, amounts=False)
+    assert (refused.value.status, refused.value.code) == (400, "bad_options")
+
+
 def test_nonsense_in_a_form_is_refused() -> None:
     with pytest.raises(Refusal) as refused:
         options.from_form({"department": "Region", "sales": "region"})

@@ -1,0 +1,60 @@
+"""Operations that answer with a file: how they are described, and how they answer who has it already."""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+from django.utils.cache import get_conditional_response
+
+from reports.formats import FORMATS
+from reports.models import Job
+
+CSV = FORMATS["csv"].content_type
+Make = Callable[[], HttpResponseBase]
+
+
+def described(*content_types: str) -> dict[str, Any]:
+    """For the `openapi_extra` of an operation whose answer is a file of one of these types."""
+    return {
+        "responses": {
+            200: {
+                "description": "The file.",
+                "headers": {"Content-Disposition": _header("Its name, made from that of the uploaded file.")},
+                "content": {content_type: {"schema": _schema(content_type)} for content_type in content_types},
+            }
+        }
+    }
+
+
+def described_conditional(*content_types: str) -> dict[str, Any]:
+    """The same for one that uses `unless_known`."""
+    extra = described(*content_types)
+    etag = _header("Send it as If-None-Match to get the file only if it is another.")
+    extra["responses"][200]["headers"]["ETag"] = etag
+    extra["responses"][304] = {"description": "The file is the one that you have.", "headers": {"ETag": etag}}
+    return extra
+
+
+def unless_known(request: HttpRequest, job: Job, parts: Iterable[object], make: Make) -> HttpResponseBase:
+    """What `make` makes of `job`, unless the caller has what it made before: 304. It is not made then.
+
+    What is made depends on the job's version and on `parts`. The tag is a weak one: a workbook made twice tells two
+    times of its making.
+    """
+    etag = 'W/"' + "-".join(str(part) for part in (job.pk.hex, job.version, *parts)) + '"'
+    known = get_conditional_response(request, etag=etag)
+    response = make() if known is None else known
+    response["ETag"] = etag
+    response["Cache-Control"] = "private, no-cache"
+    return response
+
+
+def _header(description: str) -> dict[str, Any]:
+    return {"description": description, "schema": {"type": "string"}}
+
+
+def _schema(content_type: str) -> dict[str, str]:
+    if content_type == FORMATS["json"].content_type:
+        return {"$ref": "#/components/schemas/Result"}
+    return {"type": "string"} if content_type == CSV else {"type": "string", "format": "binary"}

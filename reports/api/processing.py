@@ -1,0 +1,62 @@
+"""Jobs over files that are there already."""
+
+import uuid
+from collections.abc import Callable
+
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
+from ninja import Router
+
+from accounts.api.auth import user_of
+from accounts.api.once import create
+from accounts.api.schemas import IDEMPOTENT, problems
+from accounts.ownership import load_owned
+from reports import lifecycle
+from reports.api.jobs import load_job
+from reports.api.schemas import JobOut, Options, describe
+from reports.models import Job
+from uploads.models import Upload
+
+files = Router(tags=["Files"], by_alias=True)
+jobs = Router(tags=["Jobs"], by_alias=True)
+
+_LOCATION = {"description": "The job's address.", "schema": {"type": "string"}}
+MAKES_JOB = IDEMPOTENT | {"responses": {201: {"description": "The new job.", "headers": {"Location": _LOCATION}}}}
+
+
+@files.post(
+    "/{uuid:file_key}/process",
+    response={201: JobOut, **problems(404, 409, 410)},
+    openapi_extra=MAKES_JOB,
+    operation_id="processFile",
+    summary="Make a report of a file",
+)
+def process_file(request: HttpRequest, file_key: uuid.UUID, options: Options | None = None) -> HttpResponse:
+    """A new job over a file of yours, with columns and options of its own. A file that is still being uploaded is read
+    as it comes.
+
+    400 `bad_options`. 410 `upload_gone`: the file's bytes are gone. 429 `too_many_jobs`: too many have not ended."""
+    upload = load_owned(Upload.objects.select_related("owner"), owner=user_of(request), pk=file_key)
+    return created(request, lambda: lifecycle.process(upload, (options or Options()).chosen()))
+
+
+@jobs.post(
+    "/{uuid:job_id}/again",
+    response={201: JobOut, **problems(404, 409, 410)},
+    openapi_extra=MAKES_JOB,
+    operation_id="runJobAgain",
+    summary="Run a job again",
+)
+def run_job_again(request: HttpRequest, job_id: uuid.UUID, options: Options | None = None) -> HttpResponse:
+    """A new job over the same file; this one stays as it is. Without a body it has this one's options.
+
+    400 `bad_options`. 410 `upload_gone`: the file's bytes are gone. 429 `too_many_jobs`: too many have not ended."""
+    job = load_job(request, job_id)
+    return created(request, lambda: lifecycle.run_again(job, job.options if options is None else options.chosen()))
+
+
+def created(request: HttpRequest, make: Callable[[], Job]) -> HttpResponse:
+    """The answer that tells the job that `make` makes, now or when it was asked for before."""
+    return create(
+        request, lambda: describe(make(), request), location=lambda job: reverse("api:get_job", args=[job.job_id])
+    )
