@@ -1,7 +1,6 @@
 """Reading an upload's bytes back, across its parts."""
 
-from django.core.files.storage import default_storage
-
+from uploads import ranges
 from uploads.models import Part, Upload
 
 
@@ -11,6 +10,14 @@ class PartLost(Exception):
     def __init__(self, offset: int) -> None:
         super().__init__(f"The upload's bytes at offset {offset} are no longer in the storage.")
         self.offset = offset
+
+
+class PartChanged(PartLost):
+    """An imported object is not as it was when it was imported. That is not the storage's doing, but somebody's."""
+
+    def __init__(self, offset: int) -> None:
+        super().__init__(offset)
+        self.args = ("The file was changed or removed in the storage after it had been imported.",)
 
 
 def read(upload: Upload, start: int, size: int) -> bytes:
@@ -41,9 +48,6 @@ def _parts_between(upload: Upload, start: int, end: int) -> list[Part]:
 
 def _read_part(part: Part, start: int, size: int) -> bytes:
     try:
-        with default_storage.open(part.storage_name, "rb") as file:
-            file.seek(start)
-            data: bytes = file.read(size)
-            return data
-    except FileNotFoundError:
-        raise PartLost(part.offset) from None
+        return ranges.read(part.storage_name, start, size, edition=part.edition)
+    except ranges.NotThere:
+        raise (PartChanged if part.borrowed else PartLost)(part.offset) from None

@@ -1,9 +1,14 @@
-"""A tus client over Django's test client."""
+"""A tus client over Django's test client, and an S3 server."""
 
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from django.test import Client
+
+from salesagg import backends
+from tests.services import S3
 
 CHUNK = "application/offset+octet-stream"
 
@@ -64,3 +69,19 @@ def strangers_tus(stranger: Any) -> Tus:
 @pytest.fixture
 def nobody() -> Tus:
     return Tus(Client())
+
+
+@pytest.fixture(scope="session")
+def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3]:
+    server = S3(tmp_path_factory.mktemp("s3"))
+    yield server
+    server.end()
+
+
+@pytest.fixture
+def in_s3(s3: S3, settings: Any) -> Iterator[S3]:
+    """The storage is a bucket, empty at first."""
+    settings.STORAGES = settings.STORAGES | {"default": backends.file_storage(s3.url, Path())}
+    yield s3
+    for name in s3.object_names():
+        s3.client.delete_object(Bucket="salesagg", Key=name)
