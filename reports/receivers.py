@@ -3,11 +3,14 @@
 from typing import Any
 
 from django.dispatch import receiver
+from django.utils.translation import gettext as _
 
+from accounts.errors import Refusal
 from reports import lifecycle, options
+from reports.models import OPEN, Job
 from uploads import metadata
 from uploads.models import Upload
-from uploads.signals import part_stored, upload_completed, upload_created, upload_removed
+from uploads.signals import part_stored, upload_completed, upload_created, upload_removed, upload_removing
 
 
 @receiver(upload_created)
@@ -33,3 +36,12 @@ def tell_jobs_of_end(upload: Upload, **kwargs: Any) -> None:
 @receiver(upload_removed)
 def end_jobs(upload: Upload, **kwargs: Any) -> None:
     lifecycle.end_for_lost_upload(upload)
+
+
+@receiver(upload_removing)
+def keep_reports(upload: Upload, **kwargs: Any) -> bool:
+    """Reports outlast the bytes of their file; a job that has not ended needs them. Raises `Refusal` (409)."""
+    jobs = Job.objects.filter(upload=upload)
+    if jobs.filter(status__in=OPEN).exists():
+        raise Refusal("file_in_use", _("A job that has not ended reads this file. Cancel the job first."), status=409)
+    return jobs.exists()

@@ -17,7 +17,7 @@ from reports.limits import limits
 from reports.models import Job
 from reports.pipelines import pipeline_for
 from reports.sources import Data, Source
-from uploads.reader import PartLost
+from uploads.reader import PartChanged, PartLost
 
 logger = logging.getLogger(__name__)
 
@@ -42,6 +42,9 @@ def run(claim: Claim) -> None:
         logger.info("job %s: claim lost", claim.job_id)
     except EngineError as error:
         lifecycle.fail(claim, code=error.code, message=error.message)
+    except PartChanged as error:
+        logger.warning("job %s: %s", claim.job_id, error)
+        lifecycle.fail(claim, code="upload_changed", message=f"{error} Import it again.")
     except PartLost as error:
         logger.error("job %s: %s", claim.job_id, error)
         lifecycle.fail(claim, code="upload_damaged", message=f"{error} Upload the file again.")

@@ -5,6 +5,8 @@ from typing import Any
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, register
 
+from uploads import imports
+
 
 @register()
 def front_end_packages(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
@@ -35,5 +37,21 @@ def services_agree(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
             f"{unset} is not set, though other services are.",
             hint="Set both DATABASE_URL and REDIS_URL for separate processes, or neither for one process.",
             id="salesagg.E002",
+        )
+    ]
+
+
+@register()
+def imports_are_apart(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    """What people may import is a folder, and none of ours: our files hold everybody's data, and are deleted."""
+    problem = settings.IMPORT_PREFIX and imports.problem_of(settings.IMPORT_PREFIX)
+    if not problem:
+        return []
+    return [
+        Error(
+            f"IMPORT_PREFIX {problem}: {settings.IMPORT_PREFIX}",
+            hint="Set it to a folder of the storage, like “imports/{user}/”, or to nothing. Until then nothing can be "
+            "imported.",
+            id="salesagg.E003",
         )
     ]

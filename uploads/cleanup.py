@@ -15,9 +15,13 @@ ORPHAN_AGE = timedelta(hours=6)
 
 
 def remove_parts(upload: Upload) -> None:
-    """Delete the parts of an upload that has ended, objects first: what fails is still named and can be tried again."""
+    """Delete the parts of an upload that has ended, objects first: what fails is still named and can be tried again.
+
+    Borrowed objects stay: they are not ours.
+    """
     for part in upload.parts.all():
-        default_storage.delete(part.storage_name)
+        if not part.borrowed:
+            default_storage.delete(part.storage_name)
         part.delete()
     remove_folder(upload.parts_folder)
 

@@ -21,7 +21,18 @@ def losses(user: User) -> list[Loss]:
 
 def entries(user: User) -> Iterator[Entry]:
     """What is known of the files. Their bytes are not in it: they came from the person, and may be terabytes."""
-    fields = ("id", "filename", "length", "offset", "state", "metadata", "created_at", "completed_at", "expires_at")
+    fields = (
+        "id",
+        "filename",
+        "length",
+        "offset",
+        "state",
+        "keep",
+        "metadata",
+        "created_at",
+        "completed_at",
+        "expires_at",
+    )
     yield json_entry("uploads.json", list(user.uploads.order_by("created_at").values(*fields)))
 
 

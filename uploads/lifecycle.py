@@ -1,4 +1,4 @@
-"""What happens to an upload besides its parts: creation, its length told late, cancelling, expiry."""
+"""What happens to an upload besides its parts: creation, its length told late, cancelling, expiry, removal."""
 
 import logging
 from datetime import datetime, timedelta
@@ -16,10 +16,12 @@ from accounts.numbers import size
 from uploads import cleanup
 from uploads.metadata import filename_in, parse, wants_keeping
 from uploads.models import Upload
-from uploads.signals import upload_created, upload_removed
+from uploads.signals import upload_created, upload_removed, upload_removing
 
 logger = logging.getLogger(__name__)
 State = Upload.State
+# Uploads whose bytes are there, or still coming.
+STORED = (State.RECEIVING, State.COMPLETE)
 
 
 def create(owner: User, *, length: int | None, metadata: str = "", keep: bool = False) -> Upload:
@@ -66,13 +68,40 @@ def tell_length(upload: Upload, length: int) -> Upload:
 
 def cancel(upload: Upload) -> None:
     """End the upload and remove its bytes, received so far or whole. Raises `Refusal` (410) when it is gone already."""
-    if not _end(upload, State.CANCELLED, from_states=[State.RECEIVING, State.COMPLETE]):
+    if not _end(upload, State.CANCELLED, from_states=STORED):
         raise gone(upload)
+
+
+def delete(upload: Upload) -> None:
+    """Remove a file with its bytes, at its owner's wish; where others have rows that name it, its row stays, cancelled.
+
+    Raises `Refusal`: 409 when somebody still reads it, 410 when it is gone already.
+    """
+    with transaction.atomic():
+        # Held, so that nobody begins to read it meanwhile.
+        there = Upload.objects.select_for_update().filter(pk=upload.pk).first()
+        if there is None or there.state not in STORED:
+            raise gone(there or upload)
+        named = any(answer for _receiver, answer in upload_removing.send(Upload, upload=there))
+        abandon(there)
+        there.state = State.CANCELLED
+        transaction.on_commit(lambda: upload_removed.send_robust(Upload, upload=there))
+    if named:
+        cleanup.remove_parts(there)
+        logger.info("upload %s lost its bytes", there.pk)
+    else:
+        remove(there)
+
+
+def let_go(upload: Upload) -> None:
+    """Store it no longer for its own sake: it goes with its last reader."""
+    Upload.objects.filter(pk=upload.pk).update(keep=False)
+    upload.keep = False
 
 
 def abandon(upload: Upload) -> None:
     """Accept nothing more for `upload` and count it no more; for a transaction that ends with its last reader."""
-    Upload.objects.filter(pk=upload.pk, state__in=[State.RECEIVING, State.COMPLETE]).update(state=State.CANCELLED)
+    Upload.objects.filter(pk=upload.pk, state__in=STORED).update(state=State.CANCELLED)
 
 
 def remove(upload: Upload) -> None:
@@ -85,7 +114,7 @@ def remove(upload: Upload) -> None:
 def expire_overdue() -> int:
     """End the unfinished uploads that have received nothing for too long; returns how many."""
     overdue = Upload.objects.filter(state=State.RECEIVING, expires_at__lt=timezone.now())
-    return sum(_end(upload, State.EXPIRED, from_states=[State.RECEIVING]) for upload in overdue[:100])
+    return sum(_end(upload, State.EXPIRED, from_states=(State.RECEIVING,)) for upload in overdue[:100])
 
 
 def expiry() -> datetime:
@@ -96,7 +125,7 @@ def expiry() -> datetime:
 def stored_by(owner: User) -> int:
     """Bytes that `owner` stores, unfinished uploads counted at their announced length."""
     reserved = Coalesce(F("length"), F("offset"))
-    kept = owner.uploads.filter(state__in=[State.RECEIVING, State.COMPLETE])
+    kept = owner.uploads.filter(state__in=STORED)
     return kept.aggregate(used=Sum(reserved))["used"] or 0
 
 
@@ -128,7 +157,7 @@ def _check_length(length: int) -> None:
         raise Refusal("too_large", _("Files may have at most %(largest)s.") % {"largest": largest}, status=413)
 
 
-def _end(upload: Upload, state: State, *, from_states: list[State]) -> bool:
+def _end(upload: Upload, state: State, *, from_states: tuple[State, ...]) -> bool:
     """Guarded like a commit: a part being stored either comes before, and is removed, or finds the state changed."""
     with transaction.atomic():
         if not Upload.objects.filter(pk=upload.pk, state__in=from_states).update(state=state):

@@ -3,6 +3,7 @@
 import base64
 import binascii
 import re
+from collections.abc import Mapping
 
 from accounts.errors import Refusal
 
@@ -33,7 +34,12 @@ def parse(header: str) -> dict[str, str]:
     return pairs
 
 
-def filename_in(pairs: dict[str, str]) -> str:
+def write(pairs: Mapping[str, str]) -> str:
+    """The header that says `pairs`."""
+    return ",".join(f"{key} {base64.b64encode(value.encode()).decode()}" for key, value in pairs.items())
+
+
+def filename_in(pairs: Mapping[str, str]) -> str:
     """The file's name as clients give it (`filename` or `name`), without a path and without control characters."""
     name = pairs.get("filename") or pairs.get("name") or ""
     name = re.split(r"[/\\]", name)[-1]

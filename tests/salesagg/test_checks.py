@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
 from django.core.checks import run_checks
 
 from tests.services.processes import ROOT
@@ -40,6 +41,26 @@ def test_missing_front_end_packages_are_named_with_the_command(settings: Any, tm
 def test_half_of_the_services_is_an_error(settings: Any) -> None:
     settings.DATABASE_URL, settings.REDIS_URL = "postgres://db/sales", ""
     assert "salesagg.E002" in ids()
+
+
+@pytest.mark.parametrize("prefix", ["imports/{user}/", "in/", "{user}/", "our/uploads/{user}/", "jobs-to-do/", ""])
+def test_a_folder_for_imports_of_its_own_is_sound(settings: Any, prefix: str) -> None:
+    settings.IMPORT_PREFIX = prefix
+    assert "salesagg.E003" not in ids()
+
+
+@pytest.mark.parametrize(
+    "prefix",
+    [
+        *("uploads/", "uploads/{user}/", "jobs/", "Jobs/x/"),
+        *("imports/{user}", "imports/{user", "imports/{email}/", "imports/{}/", "imports/{user.pk}/", "{{user}}/"),
+        *("/", "/imports/", "imports//", "./imports/", "imports/../uploads/", "imports\\", "imports\\x/", "in\0/"),
+    ],
+)
+def test_a_folder_for_imports_that_is_ours_or_none_is_an_error(settings: Any, prefix: str) -> None:
+    settings.IMPORT_PREFIX = prefix
+    [message] = [message for message in run_checks() if message.id == "salesagg.E003"]
+    assert "imports/{user}/" in (message.hint or "")
 
 
 def test_production_settings_pass_djangos_own_deployment_check() -> None:

@@ -4,7 +4,7 @@ import pytest
 
 from accounts.errors import Refusal
 from tests.conftest import b64
-from uploads.metadata import filename_in, parse
+from uploads.metadata import filename_in, parse, write
 
 
 def test_it_reads_pairs_and_keys_without_a_value() -> None:
@@ -35,6 +35,11 @@ def test_it_refuses_what_is_not_in_the_protocols_form(header: str) -> None:
     with pytest.raises(Refusal) as refused:
         parse(header)
     assert (refused.value.status, refused.value.code) == (400, "bad_metadata")
+
+
+@pytest.mark.parametrize("pairs", [{}, {"filename": "Köln, 2024.csv"}, {"filename": "a", "empty": "", "x": "true"}])
+def test_what_is_written_is_read_as_it_was(pairs: dict[str, str]) -> None:
+    assert parse(write(pairs)) == pairs
 
 
 @pytest.mark.parametrize(

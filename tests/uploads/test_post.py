@@ -65,6 +65,27 @@ def test_a_length_that_makes_no_sense_is_refused(tus: Tus, headers: dict[str, An
     assert not Upload.objects.exists()
 
 
+def test_a_file_that_is_to_be_kept_gets_no_job(tus: Tus) -> None:
+    path = tus.created(5, Upload_Metadata=f"filename {b64('a.csv')},keep {b64('true')}")
+    assert tus.patch(path, b"12345").status_code == 204
+    upload = Upload.objects.get()
+    assert (upload.keep, upload.state) == (True, "complete")
+    assert not upload.jobs.exists()
+
+
+def test_a_file_that_is_not_to_be_kept_gets_one(tus: Tus) -> None:
+    tus.created(5, Upload_Metadata=f"keep {b64('false')}")
+    tus.created(5)
+    assert [(upload.keep, upload.jobs.count()) for upload in Upload.objects.all()] == [(False, 1)] * 2
+
+
+@pytest.mark.parametrize("asked", ["yes", "TRUE", "1", ""])
+def test_a_file_that_is_perhaps_to_be_kept_is_refused(tus: Tus, asked: str) -> None:
+    response = tus.create(5, Upload_Metadata=f"keep {b64(asked)}".strip())
+    assert (response.status_code, response.json()["code"]) == (400, "bad_metadata")
+    assert not Upload.objects.exists()
+
+
 @pytest.mark.parametrize("concat", ["partial", "final;/uploads/../../etc/passwd"])
 def test_concatenation_is_refused(tus: Tus, concat: str) -> None:
     response = tus.create(10, Upload_Concat=concat)
