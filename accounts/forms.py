@@ -44,7 +44,7 @@ class TokenForm(forms.ModelForm[ApiToken]):
     """What a new token is for, what it may be used for, and for how long."""
 
     scopes = forms.ChoiceField(
-        label=gettext_lazy("May"),
+        label=gettext_lazy("Permissions"),
         choices=[
             (ApiToken.Scopes.WRITE, gettext_lazy("Read and write")),
             (ApiToken.Scopes.READ, gettext_lazy("Read only")),

@@ -89,6 +89,17 @@ def test_callers_without_an_address_are_not_one_caller(settings: Any, db: None) 
     assert statuses(Client(), 3, REMOTE_ADDR="") == [401, 401, 401]
 
 
+def test_an_address_is_believed_of_a_trusted_proxy_alone(settings: Any, db: None) -> None:
+    settings.API_REQUESTS_PER_MINUTE_PER_ADDRESS = 1
+
+    def ask(forwarded: str) -> int:
+        return Client().get(JOBS, headers={"X-Forwarded-For": forwarded}).status_code
+
+    assert [ask("192.0.2.1"), ask("192.0.2.2")] == [401, 429]
+    settings.ALLAUTH_TRUSTED_PROXY_COUNT = 1
+    assert [ask("192.0.2.1"), ask("192.0.2.2"), ask("forged, 192.0.2.1")] == [401, 401, 429]
+
+
 def test_chunks_of_uploads_and_pages_are_not_counted(user: User, ann: Client, token: str, settings: Any) -> None:
     settings.API_REQUESTS_PER_MINUTE = settings.API_REQUESTS_PER_MINUTE_PER_ADDRESS = 1
     headers = {"Authorization": f"Bearer {token}", "Tus-Resumable": "1.0.0"}
