@@ -15,7 +15,7 @@ from accounts.api.auth import AUTH
 from accounts.api.schemas import Problem
 from accounts.errors import Refusal
 from accounts.middleware import problem_response, refusal_response
-from reports.api import actions, downloads, jobs, processing, results, shares, stream
+from reports.api import actions, downloads, figures, jobs, processing, results, shares, stream
 
 PROBLEM_TYPE = "application/problem+json"
 # What any operation may answer besides its own.
@@ -77,6 +77,7 @@ api.add_router("/jobs", jobs.router)
 api.add_router("/jobs", actions.router)
 api.add_router("/jobs", processing.jobs)
 api.add_router("/jobs", results.router)
+api.add_router("/jobs", figures.router)
 api.add_router("/jobs", shares.router)
 api.add_router("/files", processing.files)
 api.add_router("/jobs", stream.router)

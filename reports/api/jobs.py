@@ -1,5 +1,6 @@
 """Jobs: listed, looked at, deleted."""
 
+import re
 import uuid
 from datetime import UTC, datetime
 from typing import Annotated
@@ -8,7 +9,7 @@ from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext as _
 from ninja import Query, Router
-from pydantic import AfterValidator, AwareDatetime, Field, WithJsonSchema
+from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field, WithJsonSchema
 
 from accounts.api.auth import user_of
 from accounts.api.paging import Page, Paging, page_of
@@ -29,13 +30,22 @@ def _in_utc(time: datetime | None) -> datetime | None:
         raise ValueError("this time is out of range") from None
 
 
+def _no_number(asked: object) -> object:
+    # Seconds since 1970, which pydantic would take for a time.
+    if isinstance(asked, str) and re.fullmatch(r"[-+.\d]*", asked):
+        raise ValueError("a time is written 2026-11-22T12:00:00Z")
+    return asked
+
+
 def _described(**schema: str) -> WithJsonSchema:
     """Without the null that these have in Python and no query can have."""
     return WithJsonSchema({"type": "string", **schema})
 
 
 # One that every database can compare.
-Time = Annotated[AwareDatetime | None, AfterValidator(_in_utc), _described(format="date-time")]
+Time = Annotated[
+    AwareDatetime | None, BeforeValidator(_no_number), AfterValidator(_in_utc), _described(format="date-time")
+]
 
 
 class JobFilters(Paging):

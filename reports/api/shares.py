@@ -61,7 +61,8 @@ def list_shares(request: HttpRequest, job_id: uuid.UUID, asked: Asked) -> Page[S
 def create_share(request: HttpRequest, job_id: uuid.UUID, wanted: NewShare = NewShare()) -> HttpResponse:  # noqa: B008
     """Of a completed job.
 
-    400 `bad_days`: links hold for other times. 409 `no_result`: it is not completed. 409 `too_many_shares`: revoke one first."""
+    400 `bad_days`: links hold for other times. 409 `no_result`: it is not completed. 409 `too_many_shares`: revoke one
+    first."""
     job = load_job(request, job_id)
     return create(request, lambda: _told(shares.create(job, days=wanted.days), request))
 

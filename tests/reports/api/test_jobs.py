@@ -157,6 +157,8 @@ def test_a_cursor_that_is_not_ours_is_refused(api: Client, jobs: list[str], nons
         {"cursor": "x" * 201},
         {"createdAfter": "yesterday"},
         {"createdAfter": "2024-01-01T00:00:00"},
+        {"createdAfter": "2024-01-01"},
+        {"createdAfter": "1700000000.5"},
         {"createdAfter": "0001-01-01T00:00:00+14:00"},
         {"createdBefore": "9999-12-31T23:59:59-14:00"},
     ],
@@ -164,7 +166,7 @@ def test_a_cursor_that_is_not_ours_is_refused(api: Client, jobs: list[str], nons
 def test_what_is_not_as_described_is_refused_by_its_name(api: Client, asked: dict[str, Any]) -> None:
     response = api.get("/api/jobs", asked)
     assert (response.status_code, response.json()["code"]) == (422, "invalid_request")
-    assert next(iter(asked)) in response.json()["errors"][0]["field"].split(".")
+    assert response.json()["errors"][0]["field"].startswith(f"query.{next(iter(asked))}")
 
 
 def test_a_job_tells_all_that_its_page_shows(api: Client, user: User, make_upload: MakeUpload) -> None:

@@ -94,7 +94,7 @@ def test_a_choice_that_makes_no_sense_is_refused(api: Client, kept: Upload, body
         ({"columns": {"sales": "x" * 1001}}, "sales"),
         ({"columns": {"sales": "\ud800"}}, "sales"),
         ({"columns": None}, "columns"),
-        ([], "options"),
+        ([], "body"),
     ],
 )
 def test_what_is_not_as_described_is_refused_by_its_name(api: Client, kept: Upload, body: Any, field: str) -> None:
