@@ -3,19 +3,23 @@
 import hashlib
 from typing import Any
 
+from django.core.exceptions import RequestDataTooBig
 from django.http import Http404, HttpRequest, HttpResponse
 from django.utils.cache import get_conditional_response
 from django.utils.translation import gettext as _
 from ninja import NinjaAPI
-from ninja.errors import AuthenticationError, HttpError, ValidationError
+from ninja.errors import AuthenticationError, HttpError, ValidationError, ValidationErrorContext
 from ninja.openapi.schema import OpenAPISchema
+from ninja.params.models import BodyModel
 
 from accounts.access import require_user
 from accounts.api.auth import AUTH
 from accounts.api.schemas import Problem
 from accounts.errors import Refusal
 from accounts.middleware import problem_response, refusal_response
-from reports.api import actions, downloads, figures, jobs, processing, results, shares, stream
+from reports.api import actions, downloads, figures, jobs, processing, results, shares, stream, upload
+from salesagg import limits
+from uploads import api as files
 
 PROBLEM_TYPE = "application/problem+json"
 # What any operation may answer besides its own.
@@ -42,6 +46,21 @@ class Api(NinjaAPI):
         assert isinstance(conditional, HttpResponse)
         return conditional
 
+    def validation_error_from_error_contexts(
+        self, error_contexts: list[ValidationErrorContext[Any]]
+    ) -> ValidationError:
+        """As ninja's, but fields are called as the client called them, without the names of our parameters."""
+        return ValidationError(
+            [
+                {
+                    "loc": (context.model.__ninja_param_source__, *_as_sent(context.model, found["loc"])),
+                    "msg": found["msg"],
+                }
+                for context in error_contexts
+                for found in context.pydantic_validation_error.errors(include_url=False)
+            ]
+        )
+
     def get_openapi_schema(self, **kwargs: Any) -> OpenAPISchema:
         schema = super().get_openapi_schema(**kwargs)
         schema["components"]["schemas"]["Problem"] = Problem.model_json_schema(
@@ -52,6 +71,14 @@ class Api(NinjaAPI):
             for operation in methods.values():
                 _describe_problems(operation)
         return schema
+
+
+def _as_sent(model: Any, loc: tuple[int | str, ...]) -> tuple[int | str, ...]:
+    if issubclass(model, BodyModel):
+        return loc[1:] if getattr(model, "__read_from_single_attr__", None) else loc
+    names = model.__ninja_flatten_map_reverse__
+    known = next((length for length in range(len(loc), 0, -1) if loc[:length] in names), 0)
+    return (*names.get(loc[:known], ()), *loc[known:])
 
 
 def _describe_problems(operation: dict[str, Any]) -> None:
@@ -81,6 +108,9 @@ api.add_router("/jobs", figures.router)
 api.add_router("/jobs", shares.router)
 api.add_router("/files", processing.files)
 api.add_router("/jobs", stream.router)
+api.add_router("/jobs", upload.router)
+api.add_router("/files", files.router)
+api.add_router("/limits", limits.router)
 api.add_router("", downloads.router)
 
 
@@ -108,6 +138,11 @@ def refuse_invalid(request: HttpRequest, error: ValidationError) -> HttpResponse
 @api.exception_handler(HttpError)
 def refuse_unreadable(request: HttpRequest, error: HttpError) -> HttpResponse:
     return problem_response(error.status_code, "bad_request", str(error))
+
+
+@api.exception_handler(RequestDataTooBig)
+def refuse_large(request: HttpRequest, error: RequestDataTooBig) -> HttpResponse:
+    return problem_response(413, "body_too_large", _("This is too much JSON for one request."))
 
 
 @api.exception_handler(Http404)
