@@ -13,7 +13,8 @@ from accounts.export import json_entry
 from accounts.holdings import Entry, Loss
 from accounts.models import User
 from reports import lifecycle, results
-from reports.models import Job
+from reports.models import Job, Webhook
+from reports.webhooks import management as webhooks
 
 _FIELDS = (
     *("id", "kind", "options", "status", "rows", "bad_rows", "departments", "total", "encoding", "reasons"),
@@ -27,8 +28,11 @@ def usage(user: User) -> int:
 
 
 def losses(user: User) -> list[Loss]:
-    count = user.jobs.count()
-    return [Loss(_("Reports with their downloads and shared links"), count)] if count else []
+    found = [
+        Loss(_("Reports with their downloads and shared links"), user.jobs.count()),
+        Loss(_("Webhooks with their logs"), user.webhooks.count()),
+    ]
+    return [loss for loss in found if loss.count]
 
 
 def entries(user: User) -> Iterator[Entry]:
@@ -37,9 +41,12 @@ def entries(user: User) -> Iterator[Entry]:
     for job in jobs:
         if job.status == Job.Status.COMPLETED:
             yield Entry(_path(job), partial(default_storage.open, job.result_name))
+    yield json_entry("webhooks.json", [_told(webhook) for webhook in user.webhooks.prefetch_related("deliveries")])
 
 
 def erase(user: User) -> None:
+    for webhook in user.webhooks.all():
+        webhooks.remove(webhook)
     while (job := user.jobs.first()) is not None:
         # Before the row too, which `lifecycle.delete` deletes first: dying between would leave files that no row names.
         results.remove_all(job.pk)
@@ -56,6 +63,18 @@ def _described(job: Job) -> dict[str, Any]:
             {name: getattr(share, name) for name in ("created_at", "expires_at", "revoked_at", "opened_at")}
             for share in job.shares.all()
         ],
+    }
+
+
+def _told(webhook: Webhook) -> dict[str, Any]:
+    """Without the secret: whoever has it could speak in our name."""
+    fields = (
+        *("id", "event", "job_id", "state", "attempts", "created_at", "attempted_at", "status_code", "error"),
+        "body",
+    )
+    return {
+        **{name: getattr(webhook, name) for name in ("id", "url", "created_at", "disabled_at")},
+        "deliveries": [{name: getattr(delivery, name) for name in fields} for delivery in webhook.deliveries.all()],
     }
 
 

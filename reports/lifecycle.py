@@ -38,6 +38,7 @@ from accounts.errors import Refusal
 from accounts.models import User
 from reports import attempts, checkpoints, events, hints, notifications, results
 from reports.models import FINISHED, OPEN, Attempt, Job, RejectedRows
+from reports.webhooks import outbox
 from uploads import lifecycle as uploads
 from uploads.models import Upload
 
@@ -406,6 +407,8 @@ def _finish(
         )
         if finished:
             attempts.end(job_id, outcome or Attempt.Outcome(status.value))
+            if status != Status.CANCELLED:
+                outbox.write_end(job_id)
     return finished
 
 

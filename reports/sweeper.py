@@ -14,6 +14,7 @@ from django.db import connection
 
 from accounts import deletion, idempotency
 from reports import hints, lifecycle, runner, workers
+from reports.webhooks import management as webhooks
 from uploads import lifecycle as upload_lifecycle
 
 logger = logging.getLogger(__name__)
@@ -28,6 +29,7 @@ def sweep() -> None:
         runner.run_all()
     deletion.finish_all()
     idempotency.remove_old()
+    webhooks.remove_old()
 
 
 class Sweeper:

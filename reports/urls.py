@@ -1,6 +1,6 @@
 from django.urls import path
 
-from reports.views import actions, dashboard, downloads, report, shares
+from reports.views import actions, dashboard, downloads, report, shares, webhooks
 
 urlpatterns = [
     path("", dashboard.dashboard, name="dashboard"),
@@ -19,4 +19,13 @@ urlpatterns = [
     path("shared/<str:token>/", shares.shared, name="shared"),
     path("shared/<str:token>/table", shares.shared_table, name="shared_table"),
     path("shared/<str:token>/result.<str:kind>", shares.shared_result, name="shared_result"),
+    # Among the account's pages, which know nothing of reports but this address.
+    path("account/webhooks/", webhooks.overview, name="webhooks"),
+    path("account/webhooks/<uuid:pk>/", webhooks.webhook, name="webhook"),
+    path("account/webhooks/<uuid:pk>/log", webhooks.log, name="webhook_log"),
+    path("account/webhooks/<uuid:pk>/test", webhooks.send_test, name="test_webhook"),
+    path("account/webhooks/<uuid:pk>/switch", webhooks.switch, name="switch_webhook"),
+    path("account/webhooks/<uuid:pk>/secret", webhooks.renew_secret, name="renew_webhook_secret"),
+    path("account/webhooks/<uuid:pk>/delete", webhooks.delete, name="delete_webhook"),
+    path("account/webhooks/<uuid:pk>/<uuid:delivery>/again", webhooks.send_again, name="redeliver"),
 ]

@@ -1,4 +1,5 @@
-"""What a Celery worker does besides its tasks: sweep while it runs, and let go of its jobs when it stops."""
+"""What a Celery worker does besides its tasks: sweep and send webhooks' messages while it runs, and let go of its jobs
+when it stops."""
 
 from typing import Any
 
@@ -7,11 +8,12 @@ from celery.signals import worker_init, worker_process_init, worker_ready, worke
 from reports import stopping, workers
 from reports.engine import acceleration
 from reports.sweeper import Sweeper
+from reports.webhooks.deliverer import Deliverer
 
-# The last sweep may take as long at the worker's end.
+# The last sweep may take as long at the worker's end, and so may a message that is being sent.
 LEAVE_SECONDS = 1.0
 
-_sweepers: list[Sweeper] = []
+_beside: list[Sweeper | Deliverer] = []
 
 
 @worker_init.connect
@@ -21,10 +23,10 @@ def begin(**kwargs: Any) -> None:
 
 
 @worker_ready.connect
-def start_sweeping(**kwargs: Any) -> None:
-    sweeper = Sweeper()
-    _sweepers.append(sweeper)
-    sweeper.start()
+def start_beside(**kwargs: Any) -> None:
+    for made in (Sweeper(), Deliverer()):
+        _beside.append(made)
+        made.start()
 
 
 @worker_process_init.connect
@@ -36,14 +38,14 @@ def load_kernel(**kwargs: Any) -> None:
 @worker_shutting_down.connect
 def stop(**kwargs: Any) -> None:
     stopping.request()
-    for sweeper in _sweepers:
-        sweeper.stop()
+    for running in _beside:
+        running.stop()
 
 
 @worker_shutdown.connect
 def leave(**kwargs: Any) -> None:
-    """The worker's end; in one process the first that its sweeper hears of it."""
-    for sweeper in _sweepers:
-        sweeper.stop()
-    while _sweepers:
-        _sweepers.pop().join(LEAVE_SECONDS)
+    """The worker's end; in one process the first that what runs beside it hears of it."""
+    for running in _beside:
+        running.stop()
+    while _beside:
+        _beside.pop().join(LEAVE_SECONDS)

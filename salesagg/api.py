@@ -17,7 +17,7 @@ from accounts.api.auth import AUTH
 from accounts.api.schemas import Problem
 from accounts.errors import Refusal
 from accounts.middleware import problem_response, refusal_response
-from reports.api import actions, downloads, figures, jobs, processing, results, shares, stream, upload
+from reports.api import actions, downloads, figures, jobs, processing, results, shares, stream, upload, webhooks
 from salesagg import limits
 from uploads import api as files
 
@@ -111,6 +111,7 @@ api.add_router("/jobs", stream.router)
 api.add_router("/jobs", upload.router)
 api.add_router("/files", files.router)
 api.add_router("/limits", limits.router)
+api.add_router("/webhooks", webhooks.router)
 api.add_router("", downloads.router)
 
 

@@ -1,5 +1,5 @@
 """What operators see and do: the operations page, jobs with all that happened to them, and actions upon them."""
 
-from reports.admin import jobs
+from reports.admin import jobs, webhooks
 
-__all__ = ["jobs"]
+__all__ = ["jobs", "webhooks"]

@@ -47,7 +47,7 @@ class Migration(migrations.Migration):
             options={
                 'verbose_name_plural': 'deliveries',
                 'ordering': ['-created_at', '-pk'],
-                'indexes': [models.Index(condition=models.Q(('state', 'pending')), fields=['next_attempt_at'], name='delivery_due'), models.Index(fields=['webhook', '-created_at', '-id'], name='delivery_log')],
+                'indexes': [models.Index(condition=models.Q(('state', 'pending')), fields=['next_attempt_at'], name='delivery_due'), models.Index(fields=['webhook', '-created_at', '-id'], name='delivery_log'), models.Index(fields=['created_at'], name='delivery_age')],
             },
         ),
     ]

@@ -6,6 +6,7 @@ from typing import ClassVar
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
+from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
 
@@ -27,6 +28,9 @@ class Webhook(models.Model):
 
     def __str__(self) -> str:
         return self.url
+
+    def get_absolute_url(self) -> str:
+        return reverse("webhook", args=[self.pk])
 
 
 class Delivery(models.Model):
@@ -65,6 +69,8 @@ class Delivery(models.Model):
             models.Index(fields=["next_attempt_at"], condition=Q(state="pending"), name="delivery_due"),
             # A webhook's log, newest first.
             models.Index(fields=["webhook", "-created_at", "-id"], name="delivery_log"),
+            # What is old enough to be forgotten.
+            models.Index(fields=["created_at"], name="delivery_age"),
         ]
 
     def __str__(self) -> str:

@@ -1,0 +1,107 @@
+"""What people do with their webhooks, by the page, the API and the admin."""
+
+import uuid
+from datetime import timedelta
+
+from django.db import transaction
+from django.db.models import QuerySet
+from django.db.models.functions import Now
+from django.utils.translation import gettext as _
+
+from accounts.errors import Refusal, not_found
+from accounts.models import User
+from reports.models import Delivery, Webhook
+from reports.webhooks import outbox, signing
+
+# More than anybody has receivers; each costs a message with every job.
+MAX_WEBHOOKS = 10
+# How long the log goes back.
+KEPT = timedelta(days=30)
+
+
+def create(owner: User, url: str) -> Webhook:
+    """A new webhook to an address that was checked (`addresses.check`). Raises `Refusal` (409)."""
+    with transaction.atomic():
+        # Two that are made at once must not both be the last, and none is made for an account that is being deleted.
+        if User.objects.select_for_update().filter(pk=owner.pk, is_active=True).first() is None:
+            raise not_found("user")
+        _check_new(Webhook.objects.filter(owner=owner), url)
+        if Webhook.objects.filter(owner=owner).count() >= MAX_WEBHOOKS:
+            message = _("You have %(count)s webhooks, and more are not possible. Delete one that you do not need.")
+            raise Refusal("too_many_webhooks", message % {"count": MAX_WEBHOOKS}, status=409)
+        return Webhook.objects.create(owner=owner, url=url, secret=signing.new_secret())
+
+
+def move(webhook: Webhook, url: str) -> None:
+    """Send to another address, which was checked, also what is still to be sent. Raises `Refusal` (409)."""
+    with transaction.atomic():
+        User.objects.select_for_update().filter(pk=webhook.owner_id).first()
+        _check_new(Webhook.objects.filter(owner=webhook.owner_id).exclude(pk=webhook.pk), url)
+        Webhook.objects.filter(pk=webhook.pk).update(url=url)
+    webhook.url = url
+
+
+def renew_secret(webhook: Webhook) -> None:
+    """Sign with a new secret from now on."""
+    webhook.secret = signing.new_secret()
+    Webhook.objects.filter(pk=webhook.pk).update(secret=webhook.secret)
+
+
+def switch(webhook: Webhook, *, on: bool) -> None:
+    """Send, or send nothing. What is still to be sent waits, and ends of jobs meanwhile are not noted."""
+    if on:
+        Webhook.objects.filter(pk=webhook.pk).update(disabled_at=None)
+        outbox.wake_on_commit()
+    else:
+        Webhook.objects.filter(pk=webhook.pk, disabled_at=None).update(disabled_at=Now())
+    webhook.refresh_from_db(fields=["disabled_at"])
+
+
+def remove(webhook: Webhook) -> None:
+    """Delete the webhook and its log."""
+    with transaction.atomic():
+        # Held first, so that no message is written for it meanwhile.
+        held = Webhook.objects.select_for_update().filter(pk=webhook.pk).first()
+        if held is not None:
+            held.delete()
+
+
+def send_test(webhook: Webhook) -> Delivery:
+    """Send a message that is about nothing. Raises `Refusal` (409)."""
+    _check_on(webhook)
+    with transaction.atomic():
+        Webhook.objects.select_for_update().filter(pk=webhook.pk).first()
+        if webhook.deliveries.filter(event=outbox.TEST, state=Delivery.State.PENDING).exists():
+            message = _("A test is on its way already. Look in the log how it goes.")
+            raise Refusal("test_pending", message, status=409)
+        return _fresh(outbox.write_test(webhook).pk)
+
+
+def send_again(delivery: Delivery) -> Delivery:
+    """Send a message again, the same with the same id, as often as a new one. Raises `Refusal` (409)."""
+    _check_on(delivery.webhook)
+    Delivery.objects.filter(pk=delivery.pk).update(
+        state=Delivery.State.PENDING, attempts=0, next_attempt_at=Now(), status_code=None, error=""
+    )
+    outbox.wake_on_commit()
+    return _fresh(delivery.pk)
+
+
+def remove_old() -> None:
+    """For the sweep: forget what was told long ago."""
+    Delivery.objects.filter(created_at__lt=Now() - KEPT).delete()
+
+
+def _check_on(webhook: Webhook) -> None:
+    if webhook.disabled_at is not None:
+        raise Refusal("webhook_disabled", _("The webhook is switched off. Switch it on first."), status=409)
+
+
+def _check_new(others: QuerySet[Webhook], url: str) -> None:
+    """Two webhooks to one address would tell it everything twice, with two ids."""
+    if others.filter(url=url).exists():
+        raise Refusal("webhook_exists", _("You have a webhook to this address already."), status=409)
+
+
+def _fresh(pk: uuid.UUID) -> Delivery:
+    return Delivery.objects.select_related("webhook").get(pk=pk)
