@@ -1,6 +1,6 @@
 from django.urls import path
 
-from reports.views import actions, dashboard, downloads, report, shares, webhooks
+from reports.views import actions, dashboard, downloads, files, report, shares, webhooks
 
 urlpatterns = [
     path("", dashboard.dashboard, name="dashboard"),
@@ -16,6 +16,9 @@ urlpatterns = [
     path("jobs/<uuid:pk>/remove", actions.remove, name="remove_job"),
     path("jobs/<uuid:pk>/shares", shares.create, name="create_share"),
     path("jobs/<uuid:pk>/shares/<uuid:share>/revoke", shares.revoke, name="revoke_share"),
+    path("files/", files.files, name="files"),
+    path("files/<uuid:pk>/report", files.make_report, name="make_report"),
+    path("files/<uuid:pk>/delete", files.delete, name="delete_file"),
     path("shared/<str:token>/", shares.shared, name="shared"),
     path("shared/<str:token>/table", shares.shared_table, name="shared_table"),
     path("shared/<str:token>/result.<str:kind>", shares.shared_result, name="shared_result"),

@@ -142,6 +142,10 @@ def account(gallery: Gallery, page: Page, address: str) -> None:
     for path in ("", "tokens/", "sessions/", "data/", "delete"):
         page.goto(f"{address}/account/{path}")
         gallery.take(page, f"account-{path.strip('/') or 'profile'}")
+    page.goto(f"{address}/files/")
+    gallery.take(page, "files")
+    page.get_by_role("link", name="Delete").last.click()
+    gallery.take(page, "files-delete")
     page.goto(f"{address}/account/tokens/")
     page.get_by_label("Name").fill("nightly import")
     page.get_by_role("button", name="Create token").click()

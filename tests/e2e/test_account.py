@@ -149,6 +149,37 @@ def test_ones_data_is_taken_home_and_then_deleted_with_the_account(
     assert create_upload(address, token) == 401
 
 
+def test_stored_files_are_made_reports_of_and_deleted(signed_up: Page, address: str) -> None:
+    page = signed_up
+    page.get_by_role("link", name="Stored files and space").click()
+    expect(page.get_by_text("No files are stored.")).to_be_visible()
+    look_at(page)
+
+    sent = {"Authorization": f"Bearer {make_token(page, address, 'nightly import')}"}
+    name = f"{'sales of all shops in the north and the south, ' * 3}2024.csv"
+    file = {"file": (name, HEADER + "Toys,2024-01-01,3\n")}
+    assert requests.post(f"{address}/api/files", files=file, headers=sent, timeout=20).status_code == 201
+    page.get_by_role("link", name="Your data").click()
+    page.get_by_role("link", name="Look at stored files").click()
+    entry = page.get_by_role("listitem").filter(has=page.get_by_role("heading", name=name))
+    expect(entry).to_contain_text("none yet")
+    look_at(page)
+
+    entry.get_by_role("button", name="Make a report").click()
+    expect(page.get_by_role("heading", name="Totals per department")).to_be_visible()
+    page.goto(f"{address}/files/")
+    entry.get_by_role("link", name=f"1 of {name}").click()
+    expect(page.get_by_role("heading", name="Totals per department")).to_be_visible()
+
+    page.goto(f"{address}/files/")
+    entry.get_by_role("link", name="Delete").click()
+    expect(page.get_by_text("The report that was made of it stays")).to_be_visible()
+    look_at(page)
+    page.get_by_role("button", name="Delete").click()
+    expect(page.get_by_text("has been deleted.")).to_be_visible()
+    expect(page.get_by_text("No files are stored.")).to_be_visible()
+
+
 def test_password_and_address_are_changed_on_pages_like_ours(signed_up: Page, address: str) -> None:
     page = signed_up
     page.goto(f"{address}/account/")

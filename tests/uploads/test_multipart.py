@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from django.core.files.storage import FileSystemStorage
 from django.core.files.uploadedfile import SimpleUploadedFile
-from django.db import DatabaseError
+from django.db import DatabaseError, connection, transaction
 from django.test import AsyncRequestFactory, Client
 
 from accounts.models import User
@@ -173,7 +173,7 @@ def test_a_body_without_a_length_is_read_to_its_end(user: User) -> None:
     request = AsyncRequestFactory().generic("POST", FILES, body, content_type=TYPE)
     # So Daphne gives Django the body of a request in HTTP chunks.
     del request.META["CONTENT_LENGTH"]
-    with multipart.receiving(request, user) as form:
+    with multipart.receiving(request, user) as form, transaction.atomic():
         assert read(form.complete(), 0, 3) == b"123"
 
 
@@ -343,6 +343,7 @@ def test_two_that_come_at_once_do_not_both_fit_into_the_quotas_last_gap(
         other = Programs(token)
         both.wait(20)
         told.append(other.send({"file": file()}).status_code)
+        connection.close()
 
     threads = [threading.Thread(target=send) for _ in range(2)]
     for thread in threads:
