@@ -146,7 +146,7 @@ def _answers(described: Json) -> Iterator[Answer]:
         phrase = answer["description"]
         if phrase in ("OK", ""):
             phrase = HTTPStatus(int(status)).phrase
-        yield Answer(str(status), phrase, [kind for kind in content if kind != PROBLEM_TYPE], model)
+        yield Answer(str(status), _marked(phrase), [kind for kind in content if kind != PROBLEM_TYPE], model)
 
 
 def _example(path: str, method: str, described: Json, document: Json, base: str) -> str:

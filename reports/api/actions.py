@@ -8,6 +8,7 @@ from ninja import Router
 from accounts.api.schemas import problems
 from reports import lifecycle
 from reports.api.jobs import load_job
+from reports.api.refusals import UPLOAD_GONE, refusals
 from reports.api.schemas import JobOut, describe
 
 router = Router(tags=["Jobs"], by_alias=True)
@@ -16,14 +17,13 @@ router = Router(tags=["Jobs"], by_alias=True)
 @router.post(
     "/{uuid:job_id}/cancel",
     response={200: JobOut, **problems(404, 409)},
+    openapi_extra=refusals({409: "`job_finished`: it has ended already."}),
     operation_id="cancelJob",
     summary="Cancel a job",
 )
 def cancel_job(request: HttpRequest, job_id: uuid.UUID) -> JobOut:
     """At once when no worker has it; else its state is `cancelling` until the worker looks, which takes moments. What
-    has been read is kept for a retry.
-
-    409 `job_finished`: it has ended already."""
+    has been read is kept for a retry."""
     job = load_job(request, job_id)
     lifecycle.cancel(job)
     return describe(job, request)
@@ -32,13 +32,12 @@ def cancel_job(request: HttpRequest, job_id: uuid.UUID) -> JobOut:
 @router.post(
     "/{uuid:job_id}/retry",
     response={200: JobOut, **problems(404, 409, 410)},
+    openapi_extra=refusals({409: "`job_not_retryable`: it has neither failed nor been cancelled.", 410: UPLOAD_GONE}),
     operation_id="retryJob",
     summary="Retry a job",
 )
 def retry_job(request: HttpRequest, job_id: uuid.UUID) -> JobOut:
-    """Go on with a failed or cancelled job from where it stood, with the same options. For others see `runJobAgain`.
-
-    409 `job_not_retryable`: it has neither failed nor been cancelled. 410 `upload_gone`: its file is gone."""
+    """Go on with a failed or cancelled job from where it stood, with the same options. For others see `runJobAgain`."""
     job = load_job(request, job_id)
     lifecycle.retry(job)
     return describe(job, request)

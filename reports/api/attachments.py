@@ -19,7 +19,7 @@ def described(*content_types: str) -> dict[str, Any]:
     return {
         "responses": {
             200: {
-                "description": "The file.",
+                "description": "The file",
                 "headers": {"Content-Disposition": _header("Its name, made from that of the uploaded file.")},
                 "content": {content_type: {"schema": _schema(content_type)} for content_type in content_types},
             }

@@ -10,6 +10,7 @@ from pydantic import WithJsonSchema
 from accounts.api.schemas import problems
 from reports import downloads, signed
 from reports.api.attachments import described
+from reports.api.refusals import NO_RESULT, refusals
 from reports.api.schemas import ERRORS_FILE
 from reports.formats import FORMATS
 from reports.unlisted import unlisted
@@ -24,7 +25,14 @@ SAFE = "For CSV: make cells harmless that a spreadsheet might run as formulas."
     auth=None,
     url_name="download",
     response={200: None, **problems(404, 409, 410)},
-    openapi_extra=described(*(form.content_type for form in FORMATS.values())),
+    openapi_extra=refusals(
+        {
+            404: "`not_found`: we never made this address, or its job is gone.",
+            409: NO_RESULT,
+            410: "`link_ended`: it has expired; the job tells a new one.",
+        },
+        described(*(form.content_type for form in FORMATS.values())),
+    ),
     operation_id="download",
     summary="Download by a signed address",
 )
@@ -35,10 +43,7 @@ def download(
     file: Annotated[str, WithJsonSchema({"type": "string", "enum": FILES})],
     safe: Annotated[bool, Query(description=SAFE)] = False,
 ) -> HttpResponseBase:
-    """As `downloadUrls` of a job has them. Works without logging in, until the address expires.
-
-    404: we never made this address, or the job is gone. 410 `link_ended`: it has expired; look at the job for a new
-    one."""
+    """As `downloadUrls` of a job has them. Works without logging in, until the address expires."""
     job = signed.open_token(token, file)
     if file == ERRORS_FILE:
         return downloads.rejected(job, safe=safe)

@@ -11,6 +11,7 @@ from pydantic import Field
 from accounts.api.schemas import In, Out, problems
 from reports import columns, downloads, pipelines, sofar, totals
 from reports.api.jobs import load_job
+from reports.api.refusals import NO_RESULT, refusals
 from reports.models import Job
 from reports.pipelines import Line
 
@@ -68,13 +69,12 @@ class TotalsQuery(In):
 @router.get(
     "/{uuid:job_id}/totals",
     response={200: Totals, **problems(404, 409)},
+    openapi_extra=refusals({409: NO_RESULT}),
     operation_id="listTotals",
     summary="Page through the totals",
 )
 def list_totals(request: HttpRequest, job_id: uuid.UUID, asked: Annotated[TotalsQuery, Query()]) -> Totals:
-    """As the report's table: in any order, searched, 50 at a time. For all of them, download the result.
-
-    409 `no_result`: the job is not completed."""
+    """As the report's table: in any order, searched, 50 at a time. For all of them, download the result."""
     job = load_job(request, job_id)
     downloads.check_result(job)
     page = totals.page_of(job, totals.Query.read({"sort": asked.sort, "q": asked.q, "page": str(asked.page)}))
@@ -90,11 +90,12 @@ def list_totals(request: HttpRequest, job_id: uuid.UUID, asked: Annotated[Totals
 @router.get(
     "/{uuid:job_id}/months",
     response={200: Months, **problems(404, 409)},
+    openapi_extra=refusals({409: NO_RESULT}),
     operation_id="listMonths",
     summary="List the sales of months",
 )
 def list_months(request: HttpRequest, job_id: uuid.UUID) -> Months:
-    """409 `no_result`: the job is not completed."""
+    """In order."""
     job = load_job(request, job_id)
     downloads.check_result(job)
     return Months(items=_months(_months_of(job)))

@@ -17,6 +17,7 @@ from accounts.api.schemas import problems
 from accounts.errors import Refusal
 from accounts.ownership import load_owned
 from reports import lifecycle
+from reports.api.refusals import JOB_OPEN, refusals
 from reports.api.schemas import JobOut, Kind, Status, describe
 from reports.models import Job
 
@@ -59,7 +60,13 @@ class JobFilters(Paging):
     created_before: Time = Field(default=None, description="Jobs that came earlier.")
 
 
-@router.get("", response={200: Page[JobOut], **problems(400)}, operation_id="listJobs", summary="List jobs")
+@router.get(
+    "",
+    response={200: Page[JobOut], **problems(400)},
+    openapi_extra=refusals({400: "`bad_cursor`: it is none of ours."}),
+    operation_id="listJobs",
+    summary="List jobs",
+)
 def list_jobs(request: HttpRequest, asked: Annotated[JobFilters, Query()]) -> Page[JobOut]:
     """Newest first. `next` goes on where this page ends; jobs that come meanwhile are not in the way."""
     jobs, cursor = page_of(_chosen(request, asked), asked)
@@ -76,14 +83,13 @@ def get_job(request: HttpRequest, job_id: uuid.UUID) -> JobOut:
 @router.delete(
     "/{uuid:job_id}",
     response={204: None, **problems(404, 409)},
+    openapi_extra=refusals({409: JOB_OPEN}),
     operation_id="deleteJob",
     summary="Delete a job",
 )
 def delete_job(request: HttpRequest, job_id: uuid.UUID) -> HttpResponse:
     """Delete a job that has ended, with its results and shares; and its file, unless that was stored for its own sake
-    or another job reads it.
-
-    409 `job_open`: it has not ended; cancel it first."""
+    or another job reads it."""
     job = load_job(request, job_id)
     if not job.is_finished:
         raise Refusal("job_open", _("The job has not ended. Cancel it first, or wait until it is done."), status=409)

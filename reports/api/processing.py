@@ -13,6 +13,7 @@ from accounts.api.schemas import IDEMPOTENT, problems
 from accounts.ownership import load_owned
 from reports import lifecycle
 from reports.api.jobs import load_job
+from reports.api.refusals import BAD_OPTIONS, TOO_MANY_JOBS, UPLOAD_GONE, refusals
 from reports.api.schemas import JobOut, Options, describe
 from reports.models import Job
 from uploads.models import Upload
@@ -21,21 +22,25 @@ files = Router(tags=["Files"], by_alias=True)
 jobs = Router(tags=["Jobs"], by_alias=True)
 
 _LOCATION = {"description": "The job's address.", "schema": {"type": "string"}}
-MAKES_JOB = IDEMPOTENT | {"responses": {201: {"description": "The new job.", "headers": {"Location": _LOCATION}}}}
+MAKES_JOB = IDEMPOTENT | {"responses": {201: {"description": "The new job", "headers": {"Location": _LOCATION}}}}
+_REFUSALS = {
+    400: BAD_OPTIONS,
+    409: "`request_in_progress`: a request with the same Idempotency-Key is being served.",
+    410: UPLOAD_GONE,
+    429: TOO_MANY_JOBS,
+}
 
 
 @files.post(
     "/{uuid:file_key}/process",
     response={201: JobOut, **problems(404, 409, 410)},
-    openapi_extra=MAKES_JOB,
+    openapi_extra=refusals(_REFUSALS, MAKES_JOB),
     operation_id="processFile",
     summary="Make a report of a file",
 )
 def process_file(request: HttpRequest, file_key: uuid.UUID, options: Options | None = None) -> HttpResponse:
     """A new job over a file of yours, with columns and options of its own. A file that is still being uploaded is read
-    as it comes.
-
-    400 `bad_options`. 410 `upload_gone`: the file's bytes are gone. 429 `too_many_jobs`: too many have not ended."""
+    as it comes."""
     upload = load_owned(Upload.objects.select_related("owner"), owner=user_of(request), pk=file_key)
     return created(request, lambda: lifecycle.process(upload, (options or Options()).chosen()))
 
@@ -43,14 +48,12 @@ def process_file(request: HttpRequest, file_key: uuid.UUID, options: Options | N
 @jobs.post(
     "/{uuid:job_id}/again",
     response={201: JobOut, **problems(404, 409, 410)},
-    openapi_extra=MAKES_JOB,
+    openapi_extra=refusals(_REFUSALS, MAKES_JOB),
     operation_id="runJobAgain",
     summary="Run a job again",
 )
 def run_job_again(request: HttpRequest, job_id: uuid.UUID, options: Options | None = None) -> HttpResponse:
-    """A new job over the same file; this one stays as it is. Without a body it has this one's options.
-
-    400 `bad_options`. 410 `upload_gone`: the file's bytes are gone. 429 `too_many_jobs`: too many have not ended."""
+    """A new job over the same file; this one stays as it is. Without a body it has this one's options."""
     job = load_job(request, job_id)
     return created(request, lambda: lifecycle.run_again(job, job.options if options is None else options.chosen()))
 

@@ -13,6 +13,7 @@ from reports import downloads
 from reports.api.attachments import CSV, described_conditional, unless_known
 from reports.api.downloads import SAFE
 from reports.api.jobs import load_job
+from reports.api.refusals import NO_RESULT, refusals
 from reports.formats import FORMATS
 
 router = Router(tags=["Results"], by_alias=True)
@@ -48,68 +49,60 @@ class Result(Out):
 @router.get(
     "/{uuid:job_id}/result.csv",
     response={200: None, **problems(404, 409)},
-    openapi_extra=described_conditional(CSV),
+    openapi_extra=refusals({409: NO_RESULT}, described_conditional(CSV)),
     operation_id="getResultCsv",
     summary="Download the result as CSV",
 )
 def result_csv(request: HttpRequest, job_id: uuid.UUID, safe: Safe = False) -> HttpResponseBase:
-    """`Department Name,Total Number of Sales`, in order of the names.
-
-    409 `no_result`: the job is not completed."""
+    """`Department Name,Total Number of Sales`, in order of the names."""
     return _result(request, job_id, "csv", safe=safe)
 
 
 @router.get(
     "/{uuid:job_id}/result.xlsx",
     response={200: None, **problems(404, 409)},
-    openapi_extra=described_conditional(FORMATS["xlsx"].content_type),
+    openapi_extra=refusals({409: NO_RESULT}, described_conditional(FORMATS["xlsx"].content_type)),
     operation_id="getResultXlsx",
     summary="Download the result as a workbook",
 )
 def result_xlsx(request: HttpRequest, job_id: uuid.UUID) -> HttpResponseBase:
-    """Departments and months. Numbers that a spreadsheet would round are texts.
-
-    409 `no_result`: the job is not completed."""
+    """Departments and months. Numbers that a spreadsheet would round are texts."""
     return _result(request, job_id, "xlsx")
 
 
 @router.get(
     "/{uuid:job_id}/result.json",
     response={200: Result, **problems(404, 409)},
-    openapi_extra=described_conditional(),
+    openapi_extra=refusals({409: NO_RESULT}, described_conditional()),
     operation_id="getResultJson",
     summary="Download the result as JSON",
 )
 def result_json(request: HttpRequest, job_id: uuid.UUID) -> HttpResponseBase:
-    """409 `no_result`: the job is not completed."""
+    """All that is known of it."""
     return _result(request, job_id, "json")
 
 
 @router.get(
     "/{uuid:job_id}/result.parquet",
     response={200: None, **problems(404, 409)},
-    openapi_extra=described_conditional(FORMATS["parquet"].content_type),
+    openapi_extra=refusals({409: NO_RESULT}, described_conditional(FORMATS["parquet"].content_type)),
     operation_id="getResultParquet",
     summary="Download the result as Parquet",
 )
 def result_parquet(request: HttpRequest, job_id: uuid.UUID) -> HttpResponseBase:
-    """Sales have the narrowest type that holds all of them exactly.
-
-    409 `no_result`: the job is not completed."""
+    """Sales have the narrowest type that holds all of them exactly."""
     return _result(request, job_id, "parquet")
 
 
 @router.get(
     "/{uuid:job_id}/errors.csv",
     response={200: None, **problems(404, 409)},
-    openapi_extra=described_conditional(CSV),
+    openapi_extra=refusals({409: "`no_result`: no row has been read yet."}, described_conditional(CSV)),
     operation_id="getErrors",
     summary="Download the rejected rows",
 )
 def errors_csv(request: HttpRequest, job_id: uuid.UUID, safe: Safe = False) -> HttpResponseBase:
-    """`rowNumber`, the file's own columns, `error`. While the job runs, those that were found so far.
-
-    409 `no_result`: no row has been read yet."""
+    """`rowNumber`, the file's own columns, `error`. While the job runs, those that were found so far."""
     job = load_job(request, job_id)
     return unless_known(request, job, ("errors", safe), lambda: downloads.rejected(job, safe=safe))
 

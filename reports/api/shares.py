@@ -15,6 +15,7 @@ from accounts.api.schemas import IDEMPOTENT, In, Out, problems
 from accounts.errors import not_found
 from reports import models, shares
 from reports.api.jobs import load_job
+from reports.api.refusals import refusals
 
 router = Router(tags=["Shares"], by_alias=True)
 
@@ -54,15 +55,19 @@ def list_shares(request: HttpRequest, job_id: uuid.UUID, asked: Asked) -> Page[S
 @router.post(
     "/{uuid:job_id}/shares",
     response={201: Share, **problems(404, 409)},
-    openapi_extra=IDEMPOTENT,
+    openapi_extra=refusals(
+        {
+            201: "The link",
+            400: "`bad_days`: links hold for other times.",
+            409: "`no_result`: the job is not completed. `too_many_shares`: revoke one first.",
+        },
+        IDEMPOTENT,
+    ),
     operation_id="createShare",
     summary="Make a link to a report",
 )
 def create_share(request: HttpRequest, job_id: uuid.UUID, wanted: NewShare = NewShare()) -> HttpResponse:  # noqa: B008
-    """Of a completed job.
-
-    400 `bad_days`: links hold for other times. 409 `no_result`: it is not completed. 409 `too_many_shares`: revoke one
-    first."""
+    """Of a completed job. It may be revoked at any time."""
     job = load_job(request, job_id)
     return create(request, lambda: _told(shares.create(job, days=wanted.days), request))
 
