@@ -66,10 +66,11 @@ def list_shares(request: HttpRequest, job_id: uuid.UUID, asked: Asked) -> Page[S
     operation_id="createShare",
     summary="Make a link to a report",
 )
-def create_share(request: HttpRequest, job_id: uuid.UUID, wanted: NewShare = NewShare()) -> HttpResponse:  # noqa: B008
+def create_share(request: HttpRequest, job_id: uuid.UUID, wanted: NewShare | None = None) -> HttpResponse:
     """Of a completed job. It may be revoked at any time."""
     job = load_job(request, job_id)
-    return create(request, lambda: _told(shares.create(job, days=wanted.days), request))
+    days = (wanted or NewShare()).days
+    return create(request, lambda: _told(shares.create(job, days=days), request))
 
 
 @router.delete(
