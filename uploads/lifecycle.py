@@ -148,6 +148,8 @@ def check_quota(owner: User, *, more: int) -> None:
 def gone(upload: Upload) -> Refusal:
     if upload.state == State.EXPIRED:
         return Refusal("gone", _("This upload expired. Start a new one."), status=410)
+    if upload.completed_at:
+        return Refusal("gone", _("This file has been deleted. Upload it again if you need it."), status=410)
     return Refusal("gone", _("This upload was cancelled. Start a new one."), status=410)
 
 

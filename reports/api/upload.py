@@ -18,10 +18,11 @@ from uploads.api import form_of
 
 router = Router(tags=["Jobs"], by_alias=True)
 FIELDS = (*options.ROLES, "amounts")
-_NAME = {"type": "string", "maxLength": options.MAX_NAME_LENGTH}
+_ANY_NAME = {"type": "string", "maxLength": options.MAX_NAME_LENGTH}
+_NAME = {**_ANY_NAME, "pattern": r"\S"}
 _FORM = form_of(
     department={**_NAME, "description": "The header's name of that column, if it is not found by itself."},
-    date={**_NAME, "description": "The same; empty: there is no such column, so no date is checked."},
+    date={**_ANY_NAME, "description": "The same; empty: there is no such column, so no date is checked."},
     sales={**_NAME, "description": "The same."},
     amounts={
         "type": "string",

@@ -56,7 +56,7 @@ def test_an_upload_is_cancelled_with_its_bytes_and_only_once(
     assert "Sales.csv: cancelled." in cancel(client, upload)
     upload.refresh_from_db()
     assert (upload.state, upload.parts.count()) == ("cancelled", 0)
-    assert "was cancelled" in cancel(client, upload)
+    assert "has been deleted" in cancel(client, upload)
 
 
 def test_who_may_only_view_cannot_cancel(staff: Callable[..., Client], make_upload: MakeUpload) -> None:

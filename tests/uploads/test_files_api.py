@@ -144,6 +144,7 @@ def test_reports_outlast_their_file(ask: Any, ann: Client, finished: Finished, f
     for method in ("GET", "DELETE"):
         gone = ask(method, f"/{job.upload_id}")
         assert (gone.status_code, gone.json()["code"]) == (410, "gone")
+        assert "has been deleted" in gone.json()["detail"]
     jobs.delete(job)
     assert not Upload.objects.exists()
 
