@@ -13,16 +13,15 @@ enableCopying();
 const secret = document.getElementById("secret");
 secret.addEventListener("focus", () => secret.select());
 
-// Put in place of the old what has changed. Nobody loses what is open or has the focus: it is brought along.
+// Put in place what has changed: the texts alone, so that what is open stays open, and the focus where it is.
 function update(fresh) {
   for (const item of fresh.querySelectorAll("li[data-version]")) {
-    const old = document.getElementById(item.id);
-    if (!old || old.dataset.version === item.dataset.version || old.contains(document.activeElement)) {
-      continue;
+    const shown = document.getElementById(item.id);
+    if (shown && shown.dataset.version !== item.dataset.version) {
+      Object.assign(shown.dataset, item.dataset);
+      shown.querySelector("div").replaceWith(item.querySelector("div"));
+      showTimes(shown);
     }
-    item.querySelector("details").open = old.querySelector("details").open;
-    old.replaceWith(item);
-    showTimes(item);
   }
 }
 
