@@ -34,7 +34,7 @@ from django.db.models.expressions import Combinable
 from django.db.models.functions import Coalesce, Greatest, Now
 from django.utils.translation import gettext as _
 
-from accounts.errors import Refusal
+from accounts.errors import Refusal, not_found
 from accounts.models import User
 from reports import attempts, checkpoints, events, hints, notifications, results
 from reports.models import FINISHED, OPEN, Attempt, Job, RejectedRows
@@ -245,12 +245,12 @@ def fail(claim: Claim, *, code: str, message: str) -> None:
 def cancel(job: Job) -> None:
     """Cancel an open job: at once when nobody works on it, else as soon as its worker looks, within a window.
 
-    Raises `Refusal` (409) when the job has ended already: of cancelling and finishing, one wins.
+    Raises `Refusal`: 409 when the job has ended already (of cancelling and finishing, one wins), 404 when it is gone.
     """
     opened = Job.objects.filter(pk=job.pk, status__in=OPEN)
     changed = _finish(job.pk, opened.filter(_free()), Status.CANCELLED)
     changed = changed or opened.update(cancel_requested=True, version=F("version") + 1) == 1
-    job.refresh_from_db()
+    _reload(job)
     if not changed:
         raise Refusal("job_finished", _("The job has ended already; there is nothing to cancel."), status=409)
     _announce(job.pk)
@@ -263,10 +263,12 @@ def cancelled(claim: Claim) -> None:
 
 
 def retry(job: Job) -> None:
-    """Run a failed or cancelled job again, from its last checkpoint. Raises `Refusal` (409, 410)."""
+    """Run a failed or cancelled job again, from its last checkpoint. Raises `Refusal` (404, 409, 410, 429)."""
     if job.upload.state in (Upload.State.EXPIRED, Upload.State.CANCELLED):
         raise Refusal("upload_gone", _("The job's file is gone; upload it again."), status=410)
     with transaction.atomic():
+        if job.is_finished:
+            check_open_jobs(User.objects.select_for_update().get(pk=job.owner_id))
         changed = Job.objects.filter(pk=job.pk, status__in=(Status.FAILED, Status.CANCELLED)).update(
             status=Status.PENDING,
             cancel_requested=False,
@@ -277,11 +279,11 @@ def retry(job: Job) -> None:
             version=F("version") + 1,
         )
         if not changed:
-            job.refresh_from_db()
+            _reload(job)
             raise Refusal("job_not_retryable", _("Only failed or cancelled jobs can be retried."), status=409)
         _announce(job.pk)
         transaction.on_commit(lambda: hint_if_runnable(job.pk))
-    job.refresh_from_db()
+    _reload(job)
 
 
 def process(upload: Upload, options: Mapping[str, Any], *, kind: Job.Kind = Job.Kind.SALES) -> Job:
@@ -410,6 +412,14 @@ def _finish(
             if status != Status.CANCELLED:
                 outbox.write_end(job_id)
     return finished
+
+
+def _reload(job: Job) -> None:
+    """The job as it is now. Raises `Refusal` (404) when it has been deleted meanwhile."""
+    try:
+        job.refresh_from_db()
+    except Job.DoesNotExist:
+        raise not_found("job") from None
 
 
 def _free() -> Q:

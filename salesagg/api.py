@@ -1,6 +1,7 @@
 """The API's root: what all operations have in common. It only mounts what the apps bring."""
 
 import hashlib
+from datetime import datetime
 from typing import Any
 
 from django.core.exceptions import RequestDataTooBig
@@ -11,6 +12,8 @@ from ninja import NinjaAPI
 from ninja.errors import AuthenticationError, HttpError, ValidationError, ValidationErrorContext
 from ninja.openapi.schema import OpenAPISchema
 from ninja.params.models import BodyModel
+from ninja.renderers import JSONRenderer
+from ninja.responses import NinjaJSONEncoder
 
 from accounts.access import require_user
 from accounts.api.auth import AUTH
@@ -31,6 +34,17 @@ COMMON_PROBLEMS = {
 }
 AUTH_PROBLEMS = {"401": "No valid token and no session.", "403": "The token's scope does not allow it."}
 COMMON_STATUSES = COMMON_PROBLEMS | AUTH_PROBLEMS
+
+
+class ExactTimes(NinjaJSONEncoder):
+    """Microseconds and all: a time that was told finds its job again, and is told the same everywhere."""
+
+    def default(self, o: Any) -> Any:
+        return o.isoformat().replace("+00:00", "Z") if isinstance(o, datetime) else super().default(o)
+
+
+class Renderer(JSONRenderer):
+    encoder_class = ExactTimes
 
 
 class Api(NinjaAPI):
@@ -68,8 +82,10 @@ class Api(NinjaAPI):
         )
         schema["components"]["schemas"] |= schema["components"]["schemas"]["Problem"].pop("$defs", {})
         for methods in schema["paths"].values():
-            for operation in methods.values():
+            for method, operation in methods.items():
                 _describe_problems(operation)
+                if method == "get" and "application/json" in operation["responses"]["200"].get("content", {}):
+                    operation["responses"].setdefault("304", {"description": "As `If-None-Match` knows it."})
         return schema
 
 
@@ -99,6 +115,7 @@ api = Api(
     auth=AUTH,
     urls_namespace="api",
     docs_url=None,
+    renderer=Renderer(),
 )
 api.add_router("/jobs", jobs.router)
 api.add_router("/jobs", actions.router)

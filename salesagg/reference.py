@@ -121,8 +121,9 @@ def _type(schema: Json) -> tuple[str, str]:
         return name, name
     for key in ("anyOf", "oneOf", "allOf"):
         if key in schema:
-            words, models = zip(*(_type(choice) for choice in schema[key]), strict=True)
-            return " | ".join(dict.fromkeys(words)), next((model for model in models if model), "")
+            choices = [_type(choice) for choice in schema[key]]
+            models = [model for _words, model in choices if model]
+            return " | ".join(dict.fromkeys(words for words, _model in choices)), "".join(models[:1])
     if "enum" in schema or "const" in schema:
         return " | ".join(json.dumps(value) for value in schema.get("enum", [schema.get("const")])), ""
     if schema.get("type") == "array":

@@ -34,7 +34,7 @@ def create(
 
 
 def answer_of(made: Out, *, status: int = 201, location: str = "") -> Answer:
-    body = made.model_dump(mode="json", by_alias=True)
+    body = made.as_json()
     return Answer(status, body, {"Location": location} if location else {})
 
 

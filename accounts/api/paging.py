@@ -11,14 +11,14 @@ from django.utils.translation import gettext as _
 from ninja import Query
 from pydantic import Field
 
-from accounts.api.schemas import In, Out
+from accounts.api.schemas import Out, Params
 from accounts.errors import Refusal
 
 M = TypeVar("M", bound=Model)
 T = TypeVar("T")
 
 
-class Paging(In):
+class Paging(Params):
     limit: int = Field(default=50, ge=1, le=200, description="How many at most.")
     cursor: str = Field(default="", max_length=200, description="`next` of the page before.")
 

@@ -14,11 +14,22 @@ class Out(Schema):
 
     model_config = _BASE
 
+    def as_json(self) -> dict[str, Any]:
+        """As all answers of the API write it."""
+        return self.model_dump(mode="json", by_alias=True)
+
 
 class In(Schema):
-    """A request's body. A misspelt name is refused, since it would be an option that silently has no effect."""
+    """A request's body. A misspelt name is refused, since it would be an option that silently has no effect; and a
+    number is no truth value."""
 
-    model_config = _BASE | ConfigDict(extra="forbid")
+    model_config = _BASE | ConfigDict(extra="forbid", strict=True)
+
+
+class Params(Schema):
+    """What stands after the question mark of an address, where all is text."""
+
+    model_config = _BASE
 
 
 class FieldProblem(Out):

@@ -8,7 +8,7 @@ from django.http import HttpRequest
 from ninja import Query, Router
 from pydantic import Field
 
-from accounts.api.schemas import In, Out, problems
+from accounts.api.schemas import Out, Params, problems
 from reports import columns, downloads, pipelines, sofar, totals
 from reports.api.jobs import load_job
 from reports.api.refusals import NO_RESULT, refusals
@@ -58,7 +58,7 @@ class FileColumns(Out):
     items: list[str] = Field(description="In the file's order, each once; none for a file without such a line.")
 
 
-class TotalsQuery(In):
+class TotalsQuery(Params):
     sort: Literal["name", "-name", "total", "-total", "rows", "-rows"] = Field(
         default="-total", description="The column that sorts; with a minus sign, in falling order."
     )

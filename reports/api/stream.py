@@ -3,7 +3,7 @@
 import contextlib
 import json
 import uuid
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Annotated
 
 from asgiref.sync import SyncToAsync, sync_to_async
@@ -12,12 +12,11 @@ from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.utils import translation
 from ninja import Header, Router
-from ninja.responses import NinjaJSONEncoder
 
 from accounts import credentials
 from accounts.api.schemas import problems
 from accounts.errors import Refusal
-from reports import watching
+from reports import readings, watching
 from reports.api.jobs import load_job
 from reports.api.schemas import JobOut, Progress, describe
 from reports.models import Job
@@ -103,9 +102,7 @@ class _Events:
 
 
 def _event(name: str, told: Progress) -> str:
-    # Written as all answers of the API are, so that times are the same texts.
-    data = json.dumps(told.model_dump(by_alias=True), cls=NinjaJSONEncoder)
-    return f"id: {told.version}\nevent: {name}\ndata: {data}\n\n"
+    return f"id: {told.version}\nevent: {name}\ndata: {json.dumps(told.as_json())}\n\n"
 
 
 def _progress(snapshot: Snapshot) -> Progress:
@@ -126,21 +123,24 @@ def _progress(snapshot: Snapshot) -> Progress:
     )
 
 
-def _still_allowed(request: HttpRequest) -> Callable[[], bool]:
-    """Whether what the caller came with would still be accepted: the token, or the session."""
+def _still_allowed(request: HttpRequest) -> Callable[[], Awaitable[bool]]:
+    """Asks whether what the caller came with would still be accepted: the token, or the session."""
     header = request.headers.get("Authorization")
-    if header is None:
-        session = request.session
-        return lambda: bool(session.session_key and session.exists(session.session_key))
+    session = request.session
 
     def token_is_valid() -> bool:
         try:
-            credentials.from_header(header)
+            credentials.from_header(header or "")
         except Refusal:
             return False
         return True
 
-    return token_is_valid
+    def session_is_open() -> bool:
+        return bool(session.session_key and session.exists(session.session_key))
+
+    key, look = (session.session_key, session_is_open) if header is None else (header, token_is_valid)
+    # Many may come with the same; of them one asks.
+    return lambda: readings.read(key, look, max_age=watching.REREAD_SECONDS / 2, enough=bool)
 
 
 async def _let_thread_go() -> None:

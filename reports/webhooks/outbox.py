@@ -7,7 +7,6 @@ from datetime import datetime
 from typing import Any
 
 from django.conf import settings
-from django.core.serializers.json import DjangoJSONEncoder
 from django.db import transaction
 from django.db.models.functions import Now
 from django.urls import reverse
@@ -32,14 +31,14 @@ def write_end(job_id: uuid.UUID) -> None:
     event = f"job.{job.status}"
     with translation.override(job.owner.language or settings.LANGUAGE_CODE):
         described = schemas.describe(job)
-    data = described.model_dump(by_alias=True) | {"url": settings.SITE_URL + reverse("report", args=[job_id])}
+    data = described.as_json() | {"url": settings.SITE_URL + reverse("report", args=[job_id])}
     body = _body(event, job.finished_at or timezone.now(), data)
     for webhook in told:
         _write(webhook, event, body, job_id=job_id)
 
 
 def write_test(webhook: Webhook) -> Delivery:
-    return _write(webhook, TEST, _body(TEST, timezone.now(), {"webhookId": webhook.pk}))
+    return _write(webhook, TEST, _body(TEST, timezone.now(), {"webhookId": str(webhook.pk)}))
 
 
 def wake_on_commit() -> None:
@@ -53,5 +52,5 @@ def _write(webhook: Webhook, event: str, body: str, *, job_id: uuid.UUID | None 
 
 
 def _body(event: str, time: datetime, data: dict[str, Any]) -> str:
-    # Times as the API's answers have them.
-    return json.dumps({"type": event, "timestamp": time, "data": data}, cls=DjangoJSONEncoder)
+    # The time as the API's answers have theirs.
+    return json.dumps({"type": event, "timestamp": time.isoformat().replace("+00:00", "Z"), "data": data})

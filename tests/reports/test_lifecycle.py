@@ -307,6 +307,30 @@ def test_open_jobs_are_limited_and_others_jobs_do_not_count(make_job: MakeJob, s
     make_job(DATA)
 
 
+def test_a_retry_is_no_way_around_the_limit(make_job: MakeJob, settings: Any) -> None:
+    settings.MAX_OPEN_JOBS = 1
+    job = make_job(DATA)
+    lifecycle.cancel(job)
+    other = make_job(DATA)
+    with pytest.raises(Refusal) as refused:
+        lifecycle.retry(job)
+    assert (refused.value.status, refused.value.code) == (429, "too_many_jobs")
+    lifecycle.cancel(other)
+    lifecycle.retry(job)
+    assert job.status == "pending"
+
+
+@pytest.mark.parametrize("act", [lifecycle.cancel, lifecycle.retry])
+def test_what_is_asked_of_a_job_that_was_deleted_meanwhile_finds_none(
+    make_job: MakeJob, act: Callable[[Job], None]
+) -> None:
+    job = make_job(DATA)
+    lifecycle.delete(Job.objects.get())
+    with pytest.raises(Refusal) as refused:
+        act(job)
+    assert refused.value.status == 404
+
+
 def test_of_many_jobs_that_are_made_at_once_no_more_than_the_limit_come(make_job: MakeJob, settings: Any) -> None:
     settings.MAX_OPEN_JOBS = 3
     upload = make_job(DATA).upload

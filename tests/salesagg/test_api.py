@@ -3,6 +3,7 @@
 import json
 import uuid
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -19,6 +20,7 @@ from accounts.models import User
 from accounts.streaming import attachment
 from reports.models import Job
 from salesagg import limits
+from salesagg.api import api as root
 
 pytestmark = pytest.mark.django_db(transaction=True)
 DATA = b"Department Name,Date,Number of Sales\nToys,2024-01-01,3\n"
@@ -247,3 +249,25 @@ def test_who_brings_a_token_is_judged_by_it_alone(tab: Client, user: User, stran
 def test_a_locked_out_persons_session_is_refused(tab: Client) -> None:
     User.objects.update(is_active=False)
     assert problem(tab.get("/api/jobs")) == (401, "unauthorized")
+
+
+def test_a_time_is_told_to_the_microsecond_and_the_same_everywhere(api: Client, finished: Callable[..., Job]) -> None:
+    job = finished(DATA)
+    listed = api.get("/api/jobs").json()["items"][0]
+    assert datetime.fromisoformat(listed["createdAt"]) == job.created_at
+    made = api.post(f"/api/jobs/{job.pk}/again").json()
+    assert api.get(f"/api/jobs/{made['jobId']}").json()["createdAt"] == made["createdAt"]
+    # So that who goes on from the last job that they know does not get it again.
+    between = {"createdAfter": listed["createdAt"], "createdBefore": made["createdAt"]}
+    assert api.get("/api/jobs", between).json()["items"] == []
+
+
+def test_the_description_says_where_an_answer_may_be_unchanged() -> None:
+    paths = root.get_openapi_schema()["paths"]
+    assert "304" in paths["/api/jobs"]["get"]["responses"]
+    assert "304" not in paths["/api/jobs/{job_id}/stream"]["get"]["responses"]
+
+
+def test_a_number_is_no_truth_value(api: Client, finished: Callable[..., Job]) -> None:
+    refused = api.post(f"/api/jobs/{finished(DATA).pk}/again", {"amounts": 1}, content_type=JSON)
+    assert (refused.status_code, refused.json()["errors"][0]["field"]) == (422, "body.amounts")
