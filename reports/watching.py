@@ -9,19 +9,17 @@ What events carry is passed on as it is, so that a change costs no query, howeve
 
 import asyncio
 import contextlib
-import functools
 import logging
 import time
 import uuid
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
 import django.db
-from channels.db import database_sync_to_async
 from channels.layers import get_channel_layer
 
-from reports import events
+from reports import events, readings
 from reports.models import FINISHED, Job
 from reports.snapshots import Snapshot, describe
 
@@ -69,19 +67,16 @@ class Quiet:
     """Nothing has been told for a while; the watching goes on."""
 
 
-# Not the one thread that Django keeps for a request, but a few that all share; each leaves no connection open.
-_in_thread = functools.partial(database_sync_to_async, thread_sensitive=False)
-
 News = Begun | Changed | Ended | Removed | Quiet
 
 
 async def watch(
-    job_id: uuid.UUID, owner_id: int, *, allowed: Callable[[], bool] = lambda: True
+    job_id: uuid.UUID, owner_id: int, *, allowed: Callable[[], Awaitable[bool]] | None = None
 ) -> AsyncGenerator[News, None]:
     """What there is to tell about the job of that owner, until it has ended or is removed.
 
-    Ends without a word when its owner has been locked out, or when `allowed`, which is asked with each reading and may
-    look into the database, says no. Whoever stops listening closes the generator (`contextlib.aclosing`).
+    Ends without a word when its owner has been locked out, or when `allowed`, which is asked every few seconds, says
+    no. Whoever stops listening closes the generator (`contextlib.aclosing`).
     """
     watcher = _Watcher(job_id, allowed)
     listening = asyncio.create_task(_listen(events.group_of(owner_id), watcher))
@@ -99,12 +94,13 @@ async def watch(
 class _Watcher:
     """What its reader knows of the job, and what is to be told."""
 
-    def __init__(self, job_id: uuid.UUID, allowed: Callable[[], bool]) -> None:
+    def __init__(self, job_id: uuid.UUID, allowed: Callable[[], Awaitable[bool]] | None) -> None:
         self.is_over = False
         self._job_id = job_id
         self._allowed = allowed
         self._known = 0
         self._newest: Snapshot | None = None
+        self._trusts_others = False
         self._read_at = self._tell_at = 0.0
         self._quiet_at = time.monotonic() + QUIET_SECONDS
         self._awake = asyncio.Event()
@@ -117,13 +113,15 @@ class _Watcher:
                 await self._joined.wait()
 
     def join(self) -> None:
-        """Events come from now on; what was before only the database can tell."""
+        """Events come from now on; what was before only the database can tell, read from now on."""
         self._joined.set()
+        self._trusts_others = False
         self._read_soon()
 
     def hear(self, event: dict[str, Any]) -> None:
         """An event of the owner's group, perhaps about this job."""
         if event["type"] == "job.removed" and event["id"] == str(self._job_id):
+            self._trusts_others = False
             self._read_soon()
         elif event["type"] == "job.changed" and event["job"]["id"] == str(self._job_id):
             self._offer(event["job"])
@@ -154,7 +152,8 @@ class _Watcher:
         """What the database tells that is to be told at once. What can wait for its turn is kept as an event is."""
         self._read_at = time.monotonic() + REREAD_SECONDS
         try:
-            job, may_go_on = await _in_thread(self._load)()
+            job = await self._load()
+            may_go_on = job is not None and job.owner.is_active and (self._allowed is None or await self._allowed())
         except django.db.Error as error:
             logger.warning("job %s not read: %r", self._job_id, error)
             self._read_at = time.monotonic() + RETRY_SECONDS
@@ -173,9 +172,17 @@ class _Watcher:
             self._offer(describe(job))
         return news
 
-    def _load(self) -> tuple[Job | None, bool]:
-        job = Job.objects.select_related("upload", "owner").filter(pk=self._job_id).first()
-        return job, job is not None and job.owner.is_active and self._allowed()
+    async def _load(self) -> Job | None:
+        """The job, as the database has it, or had it when another watcher asked a moment ago, if that is new enough."""
+        wanted = self._newest["version"] if self._newest else self._known
+        job = await readings.read(
+            self._job_id,
+            lambda: Job.objects.select_related("upload", "owner").filter(pk=self._job_id).first(),
+            max_age=REREAD_SECONDS / 2 if self._trusts_others else 0,
+            enough=lambda job: job is None or job.version >= wanted,
+        )
+        self._trusts_others = True
+        return job
 
     def _offer(self, snapshot: Snapshot) -> None:
         newest = self._newest["version"] if self._newest else self._known

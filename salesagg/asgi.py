@@ -15,12 +15,13 @@ from channels.security.websocket import AllowedHostsOriginValidator
 
 from reports.routing import websocket_urlpatterns
 from salesagg import body_limit
+from salesagg.turns import Turns
 
 body_limit.install()
 
 application = ProtocolTypeRouter(
     {
-        "http": django_application,
+        "http": Turns(django_application),
         # Origin, then login, then routing: a page of another site must not open a socket with our cookie.
         "websocket": AllowedHostsOriginValidator(AuthMiddlewareStack(URLRouter(websocket_urlpatterns))),
     }

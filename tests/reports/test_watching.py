@@ -169,12 +169,12 @@ async def test_a_database_that_is_away_for_a_moment_ends_nothing(job: Job, monke
     failures = iter([OperationalError("the server closed the connection")] * 2)
     load = watching._Watcher._load
 
-    def fail_twice(watcher: watching._Watcher) -> tuple[Job | None, bool]:
+    async def fail_first(watcher: watching._Watcher) -> Job | None:
         for failure in failures:
             raise failure
-        return load(watcher)
+        return await load(watcher)
 
-    monkeypatch.setattr(watching._Watcher, "_load", fail_twice)
+    monkeypatch.setattr(watching._Watcher, "_load", fail_first)
     async with watched(job) as news:
         await begun(news)
         failures = iter([OperationalError("again")])
@@ -198,7 +198,11 @@ async def test_a_job_that_never_was_is_removed(user: User) -> None:
 async def test_it_ends_soon_after_its_reader_may_not_know(job: Job, monkeypatch: pytest.MonkeyPatch, why: str) -> None:
     monkeypatch.setattr(watching, "REREAD_SECONDS", 0.05)
     allowed = [True]
-    async with watched(job, allowed=lambda: allowed[0]) as news:
+
+    async def is_allowed() -> bool:
+        return allowed[0]
+
+    async with watched(job, allowed=is_allowed) as news:
         await begun(news)
         if why == "locked out":
             await in_thread(User.objects.update)(is_active=False)
