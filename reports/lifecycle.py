@@ -264,11 +264,10 @@ def cancelled(claim: Claim) -> None:
 
 def retry(job: Job) -> None:
     """Run a failed or cancelled job again, from its last checkpoint. Raises `Refusal` (404, 409, 410, 429)."""
-    if job.upload.state in (Upload.State.EXPIRED, Upload.State.CANCELLED):
-        raise Refusal("upload_gone", _("The job's file is gone; upload it again."), status=410)
     with transaction.atomic():
+        owner, _upload = _hold_file(job.upload)
         if job.is_finished:
-            check_open_jobs(User.objects.select_for_update().get(pk=job.owner_id))
+            check_open_jobs(owner)
         changed = Job.objects.filter(pk=job.pk, status__in=(Status.FAILED, Status.CANCELLED)).update(
             status=Status.PENDING,
             cancel_requested=False,
@@ -289,12 +288,7 @@ def retry(job: Job) -> None:
 def process(upload: Upload, options: Mapping[str, Any], *, kind: Job.Kind = Job.Kind.SALES) -> Job:
     """A job over a file that is there already, with these options. Raises `Refusal` (410, 429)."""
     with transaction.atomic():
-        # Held until the new job is there, so that the file is not removed with the last of the old ones meanwhile, and
-        # after its owner, as in the transaction that creates an upload: in another order two could wait for each other.
-        User.objects.select_for_update().get(pk=upload.owner_id)
-        there = Upload.objects.select_for_update().filter(pk=upload.pk).first()
-        if there is None or there.state in (Upload.State.EXPIRED, Upload.State.CANCELLED):
-            raise Refusal("upload_gone", _("The job's file is gone; upload it again."), status=410)
+        _owner, there = _hold_file(upload)
         return create(there, kind=kind, options=options)
 
 
@@ -412,6 +406,19 @@ def _finish(
             if status != Status.CANCELLED:
                 outbox.write_end(job_id)
     return finished
+
+
+def _hold_file(upload: Upload) -> tuple[User, Upload]:
+    """The owner's row and the upload's, until the transaction ends. Raises `Refusal` (410) when the file is gone.
+
+    So it is not removed meanwhile with the last of its jobs. The upload comes after its owner, as in the transaction
+    that creates one: in another order two could wait for each other.
+    """
+    owner = User.objects.select_for_update().get(pk=upload.owner_id)
+    there = Upload.objects.select_for_update().filter(pk=upload.pk).first()
+    if there is None or there.state in (Upload.State.EXPIRED, Upload.State.CANCELLED):
+        raise Refusal("upload_gone", _("The job's file is gone; upload it again."), status=410)
+    return owner, there
 
 
 def _reload(job: Job) -> None:

@@ -11,6 +11,7 @@ from accounts.api.schemas import Out
 from accounts.models import User
 from reports.formats import FORMATS
 from reports.models import OPEN, Job
+from uploads import imports
 
 router = Router(tags=["Limits"], by_alias=True)
 
@@ -54,6 +55,6 @@ def limits_of(user: User) -> LimitsOut:
         requests_per_minute=settings.API_REQUESTS_PER_MINUTE or None,
         requests_per_minute_per_address=settings.API_REQUESTS_PER_MINUTE_PER_ADDRESS or None,
         download_url_seconds=settings.DOWNLOAD_URL_SECONDS,
-        import_prefix=settings.IMPORT_PREFIX.replace("{user}", str(user.pk)) or None,
+        import_prefix=imports.prefix_of(user) or None,
         formats=list(FORMATS),
     )

@@ -14,6 +14,7 @@ from pydantic import Field
 from accounts.api.auth import user_of
 from accounts.api.once import answer_of, answered
 from accounts.api.paging import Page, Paging, page_of
+from accounts.api.refusals import refusals
 from accounts.api.schemas import IDEMPOTENT, In, Out, problems
 from accounts.idempotency import Answer, once
 from accounts.ownership import load_owned
@@ -62,6 +63,19 @@ def form_of(**fields: dict[str, Any]) -> dict[str, Any]:
     return {"requestBody": {"required": True, "content": {multipart.CONTENT_TYPE: {"schema": schema}}}}
 
 
+FORM_REFUSALS = {
+    400: "`file_missing`, `one_file_only`, `bad_multipart`, `too_many_fields`: the form is not as described.",
+    413: "`body_too_large`, `fields_too_large`, `too_large`, `quota_exceeded`: too much, at once or in all.",
+    415: "`not_multipart`: it is no form.",
+    422: "`unknown_field`, `repeated_field`, `idempotency_key_reused`: what is sent is not as described.",
+    507: "`storage_full`: try again later.",
+}
+_IMPORT_REFUSALS = {
+    403: "`import_disabled`: nothing can be imported here. `insufficient_scope`: the token is for reading only.",
+    404: "`no_such_object`: there is none, or it is not below your prefix.",
+    413: "`too_large`, `quota_exceeded`: too much.",
+}
+_GONE = "`gone`: its bytes have been deleted, or its upload has expired."
 _LOCATION = {"description": "The file's address.", "schema": {"type": "string"}}
 _MAKES_FILE = IDEMPOTENT | {"responses": {201: {"description": "The file.", "headers": {"Location": _LOCATION}}}}
 
@@ -71,15 +85,12 @@ _MAKES_FILE = IDEMPOTENT | {"responses": {201: {"description": "The file.", "hea
     response={201: File, **problems(400, 409, 415, 507)},
     operation_id="storeFile",
     summary="Store a file",
-    openapi_extra=_MAKES_FILE | form_of(),
+    openapi_extra=refusals(FORM_REFUSALS, _MAKES_FILE | form_of()),
 )
 def store_file(request: HttpRequest) -> HttpResponse:
     """For files that fit into one request, up to `maxBodyBytes` of /api/limits. Larger ones are sent in chunks to
     /uploads/, by the tus protocol; with `keep` in their metadata they are stored likewise. No job is made.
-
-    400 `file_missing`, `one_file_only`, `bad_multipart`, `too_many_fields`. 413 `body_too_large`, `fields_too_large`,
-    `too_large`, `quota_exceeded`. 415 `not_multipart`. 422 `unknown_field`, `repeated_field`. 507 `storage_full`. After
-    each of them nothing of the file is stored."""
+    After a refusal nothing of the file is stored."""
     user = user_of(request)
     with once(request, user) as served:
         if served.answered is not None:
@@ -93,14 +104,11 @@ def store_file(request: HttpRequest) -> HttpResponse:
     response={201: File, **problems(403, 404, 409)},
     operation_id="importFile",
     summary="Import an object of the bucket",
-    openapi_extra=_MAKES_FILE,
+    openapi_extra=refusals(_IMPORT_REFUSALS, _MAKES_FILE),
 )
 def import_file(request: HttpRequest, asked: Import) -> HttpResponse:
     """The object is read where it is: nothing is copied, and it is never deleted by us. It must stay as it is until its
-    jobs have ended; a job that finds it changed fails. It counts towards your quota.
-
-    403 `import_disabled`. 404 `no_such_object`: there is none, or it is not below your prefix. 413 `too_large`,
-    `quota_exceeded`."""
+    jobs have ended; a job that finds it changed fails. It counts towards your quota."""
     user = user_of(request)
     with once(request, user) as served:
         if served.answered is not None:
@@ -124,10 +132,10 @@ def list_files(request: HttpRequest, asked: Annotated[Filters, Query()]) -> Page
     response={200: File, **problems(404, 410)},
     operation_id="getFile",
     summary="Look at a file",
+    openapi_extra=refusals({410: _GONE}),
     url_name="file",
 )
 def get_file(request: HttpRequest, file_key: uuid.UUID) -> File:
-    """410 `gone`: its bytes have been deleted, or its upload has expired."""
     upload = load_file(request, file_key)
     if upload.state not in lifecycle.STORED:
         raise lifecycle.gone(upload)
@@ -139,12 +147,11 @@ def get_file(request: HttpRequest, file_key: uuid.UUID) -> File:
     response={204: None, **problems(404, 409, 410)},
     operation_id="deleteFile",
     summary="Delete a file",
+    openapi_extra=refusals({409: "`file_in_use`: a job is reading it; cancel that first.", 410: _GONE}),
 )
 def delete_file(request: HttpRequest, file_key: uuid.UUID) -> HttpResponse:
     """Reports that have been made of it stay. While a job reads it, it cannot be deleted: cancel the job first. An
-    imported object stays in the bucket.
-
-    409 `file_in_use`. 410 `gone`: it has been deleted already, or its upload has expired."""
+    imported object stays in the bucket."""
     lifecycle.delete(load_file(request, file_key))
     return HttpResponse(status=204)
 

@@ -26,9 +26,9 @@ MAX_KEY_BYTES = 1024
 
 def find(owner: User, key: str) -> Found:
     """The object that `owner` may import by `key`. Raises `Refusal` (403, 404)."""
-    if not settings.IMPORT_PREFIX or problem_of(settings.IMPORT_PREFIX):
+    prefix = prefix_of(owner)
+    if not prefix:
         raise Refusal("import_disabled", _("Importing from the storage is switched off here."), status=403)
-    prefix = settings.IMPORT_PREFIX.replace(USER, str(owner.pk))
     try:
         if not (key.startswith(prefix) and _is_plain(key)):
             raise ranges.NotThere
@@ -54,6 +54,14 @@ def take(owner: User, key: str, found: Found, *, filename: str = "") -> Upload:
         upload = parts.finish_if_whole(upload)
     logger.info("upload %s is the object %r", upload.pk, key)
     return upload
+
+
+def prefix_of(owner: User) -> str:
+    """What the keys begin with that `owner` may import; empty where nobody may."""
+    if problem_of(settings.IMPORT_PREFIX):
+        return ""
+    prefix: str = settings.IMPORT_PREFIX.replace(USER, str(owner.pk))
+    return prefix
 
 
 def problem_of(prefix: str) -> str:

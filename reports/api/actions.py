@@ -5,10 +5,11 @@ import uuid
 from django.http import HttpRequest
 from ninja import Router
 
+from accounts.api.refusals import refusals
 from accounts.api.schemas import problems
 from reports import lifecycle
 from reports.api.jobs import load_job
-from reports.api.refusals import UPLOAD_GONE, refusals
+from reports.api.refusals import UPLOAD_GONE
 from reports.api.schemas import JobOut, describe
 
 router = Router(tags=["Jobs"], by_alias=True)

@@ -7,10 +7,11 @@ from django.http.response import HttpResponseBase
 from ninja import Query, Router
 from pydantic import WithJsonSchema
 
+from accounts.api.refusals import refusals
 from accounts.api.schemas import problems
 from reports import downloads, signed
 from reports.api.attachments import described
-from reports.api.refusals import NO_RESULT, refusals
+from reports.api.refusals import NO_RESULT
 from reports.api.schemas import ERRORS_FILE
 from reports.formats import FORMATS
 from reports.unlisted import unlisted

@@ -8,10 +8,11 @@ from django.http import HttpRequest
 from ninja import Query, Router
 from pydantic import Field
 
+from accounts.api.refusals import refusals
 from accounts.api.schemas import Out, Params, problems
 from reports import columns, downloads, pipelines, sofar, totals
 from reports.api.jobs import load_job
-from reports.api.refusals import NO_RESULT, refusals
+from reports.api.refusals import NO_RESULT
 from reports.models import Job
 from reports.pipelines import Line
 

@@ -13,11 +13,12 @@ from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field, With
 
 from accounts.api.auth import user_of
 from accounts.api.paging import Page, Paging, page_of
+from accounts.api.refusals import refusals
 from accounts.api.schemas import problems
 from accounts.errors import Refusal
 from accounts.ownership import load_owned
 from reports import lifecycle
-from reports.api.refusals import JOB_OPEN, refusals
+from reports.api.refusals import JOB_OPEN
 from reports.api.schemas import JobOut, Kind, Status, describe
 from reports.models import Job
 

@@ -9,11 +9,12 @@ from ninja import Router
 
 from accounts.api.auth import user_of
 from accounts.api.once import create
+from accounts.api.refusals import refusals
 from accounts.api.schemas import IDEMPOTENT, problems
 from accounts.ownership import load_owned
 from reports import lifecycle
 from reports.api.jobs import load_job
-from reports.api.refusals import BAD_OPTIONS, TOO_MANY_JOBS, UPLOAD_GONE, refusals
+from reports.api.refusals import BAD_OPTIONS, TOO_MANY_JOBS, UPLOAD_GONE
 from reports.api.schemas import JobOut, Options, describe
 from reports.models import Job
 from uploads.models import Upload

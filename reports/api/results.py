@@ -8,12 +8,13 @@ from django.http.response import HttpResponseBase
 from ninja import Query, Router
 from pydantic import Field
 
+from accounts.api.refusals import refusals
 from accounts.api.schemas import Out, problems
 from reports import downloads
 from reports.api.attachments import CSV, described_conditional, unless_known
 from reports.api.downloads import SAFE
 from reports.api.jobs import load_job
-from reports.api.refusals import NO_RESULT, refusals
+from reports.api.refusals import NO_RESULT
 from reports.formats import FORMATS
 
 router = Router(tags=["Results"], by_alias=True)

@@ -11,11 +11,11 @@ from pydantic import Field
 
 from accounts.api.once import create
 from accounts.api.paging import Asked, Page, page_of
+from accounts.api.refusals import refusals
 from accounts.api.schemas import IDEMPOTENT, In, Out, problems
 from accounts.errors import not_found
 from reports import models, shares
 from reports.api.jobs import load_job
-from reports.api.refusals import refusals
 
 router = Router(tags=["Shares"], by_alias=True)
 

@@ -7,14 +7,16 @@ from ninja import Router
 
 from accounts.api.auth import user_of
 from accounts.api.once import answer_of, answered
+from accounts.api.refusals import refusals
 from accounts.api.schemas import problems
 from accounts.idempotency import once
 from reports import lifecycle, options
 from reports.api.processing import MAKES_JOB
+from reports.api.refusals import BAD_OPTIONS, TOO_MANY_JOBS
 from reports.api.schemas import JobOut, describe
 from uploads import lifecycle as uploads
 from uploads import multipart
-from uploads.api import form_of
+from uploads.api import FORM_REFUSALS, form_of
 
 router = Router(tags=["Jobs"], by_alias=True)
 FIELDS = (*options.ROLES, "amounts")
@@ -30,6 +32,7 @@ _FORM = form_of(
         "description": "`true`: sales may be decimals, and negative.",
     },
 )
+_REFUSALS = FORM_REFUSALS | {400: f"{FORM_REFUSALS[400]} {BAD_OPTIONS}", 429: TOO_MANY_JOBS}
 
 
 @router.post(
@@ -37,14 +40,12 @@ _FORM = form_of(
     response={201: JobOut, **problems(400, 409, 415, 507)},
     operation_id="uploadJob",
     summary="Upload a file and process it",
-    openapi_extra=MAKES_JOB | _FORM,
+    openapi_extra=refusals(_REFUSALS, MAKES_JOB | _FORM),
 )
 def upload_job(request: HttpRequest) -> HttpResponse:
     """For files that fit into one request, up to `maxBodyBytes` of /api/limits. Larger ones are sent in chunks to
     /uploads/, by the tus protocol, and are processed while they come. The file goes with the last of its jobs.
-
-    Refusals are those of `storeFile`, besides 400 `bad_options` and 429 `too_many_jobs`. After each of them nothing of
-    the file is stored."""
+    After a refusal nothing of it is stored."""
     user = user_of(request)
     with once(request, user) as served:
         if served.answered is not None:

@@ -320,15 +320,15 @@ def test_a_retry_is_no_way_around_the_limit(make_job: MakeJob, settings: Any) ->
     assert job.status == "pending"
 
 
-@pytest.mark.parametrize("act", [lifecycle.cancel, lifecycle.retry])
+@pytest.mark.parametrize(("act", "status"), [(lifecycle.cancel, 404), (lifecycle.retry, 410)])
 def test_what_is_asked_of_a_job_that_was_deleted_meanwhile_finds_none(
-    make_job: MakeJob, act: Callable[[Job], None]
+    make_job: MakeJob, act: Callable[[Job], None], status: int
 ) -> None:
     job = make_job(DATA)
     lifecycle.delete(Job.objects.get())
     with pytest.raises(Refusal) as refused:
         act(job)
-    assert refused.value.status == 404
+    assert refused.value.status == status
 
 
 def test_of_many_jobs_that_are_made_at_once_no_more_than_the_limit_come(make_job: MakeJob, settings: Any) -> None:

@@ -255,7 +255,7 @@ def test_a_time_is_told_to_the_microsecond_and_the_same_everywhere(api: Client, 
     job = finished(DATA)
     listed = api.get("/api/jobs").json()["items"][0]
     assert datetime.fromisoformat(listed["createdAt"]) == job.created_at
-    made = api.post(f"/api/jobs/{job.pk}/again").json()
+    made = api.post(f"/api/jobs/{job.pk}/again", {}, content_type=JSON).json()
     assert api.get(f"/api/jobs/{made['jobId']}").json()["createdAt"] == made["createdAt"]
     # So that who goes on from the last job that they know does not get it again.
     between = {"createdAfter": listed["createdAt"], "createdBefore": made["createdAt"]}
