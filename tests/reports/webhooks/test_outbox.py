@@ -39,7 +39,11 @@ def test_a_completed_job_is_told_of_as_the_api_describes_it(
     body = json.loads(written.body)
     assert body["type"] == "job.completed"
     shown = client.get(f"/api/jobs/{job.pk}", headers={"Authorization": f"Bearer {token}"}).json()
-    own: dict[str, Any] = {"url": f"{settings.SITE_URL}/jobs/{job.pk}/", "downloadUrls": {}, "downloadUrlsExpireAt": None}
+    own: dict[str, Any] = {
+        "url": f"{settings.SITE_URL}/jobs/{job.pk}/",
+        "downloadUrls": {},
+        "downloadUrlsExpireAt": None,
+    }
     assert body["data"] == shown | own
     assert body["timestamp"] == shown["finishedAt"]
     assert body["data"]["failedCount"] == 5
