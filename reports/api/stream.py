@@ -27,11 +27,24 @@ CONTENT_TYPE = "text/event-stream"
 # How long a browser waits before it connects again after a connection has broken.
 RETRY_MILLISECONDS = 2000
 _HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+_EVENT = {
+    "type": "object",
+    "description": "Each event.",
+    "required": ["event", "data"],
+    "properties": {
+        "id": {"type": "string", "description": "The job's version."},
+        "event": {"enum": ["snapshot", "progress", "completed", "failed", "cancelled", "deleted"]},
+        "data": {
+            "type": "string",
+            "description": "JSON: a `Job`; with `progress` what of it tells how far it is, up to `failedCount`.",
+        },
+    },
+}
 _DESCRIBED = {
     "responses": {
         200: {
             "description": "Server-sent events",
-            "content": {CONTENT_TYPE: {"schema": {"type": "string"}}},
+            "content": {CONTENT_TYPE: {"schema": _EVENT}},
         },
         204: {"description": "The job has ended, and you know it: `Last-Event-ID` says so."},
     }

@@ -22,7 +22,7 @@ UNLIMITED = {"API_REQUESTS_PER_MINUTE": "0", "API_REQUESTS_PER_MINUTE_PER_ADDRES
 pytestmark = pytest.mark.timeout(600)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     started = Site(tmp_path_factory.mktemp("described"), **UNLIMITED)
     yield started
