@@ -45,6 +45,6 @@ def test_the_story_is_true(address: str, token: str, tmp_path: Path) -> None:
     assert (tmp_path / "totals.parquet").read_bytes().startswith(b"PAR1")
     assert read("errors.csv").splitlines()[0] == "rowNumber,Department,Date,Sales,error"
     assert [line.split(",")[0] for line in read("errors.csv").splitlines()[1:]] == ["3", "4"]
-    assert read("amounts.csv") == "Department Name,Total Number of Sales\nBooks,4\nToys,4.5\n"
+    assert read("amounts.csv") == "Department Name,Total Number of Sales\nBooks,4.0\nToys,4.5\n"
     assert len(json.loads(read("jobs.json"))["items"]) == 1
     assert json.loads(read("limits.json"))["usedBytes"] == len(SALES)
