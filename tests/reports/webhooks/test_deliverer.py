@@ -140,6 +140,8 @@ def test_it_survives_what_goes_wrong(
         raise RuntimeError("the database is away")
 
     monkeypatch.setattr(sending, "due", fail_once)
+    outbox.wake.set()
+    assert broken.wait(20)
     outbox.write_test(webhook)
     receiver.next()
     wait_until(lambda: states() == ["delivered"], what="the delivery")
