@@ -86,6 +86,7 @@ class Api(NinjaAPI):
                 _describe_problems(operation)
                 if method == "get" and "application/json" in operation["responses"]["200"].get("content", {}):
                     operation["responses"].setdefault("304", {"description": "As `If-None-Match` knows it."})
+                operation["responses"] = dict(sorted(operation["responses"].items()))
         return schema
 
 
@@ -105,7 +106,7 @@ def _describe_problems(operation: dict[str, Any]) -> None:
     for status, response in responses.items():
         if int(status) >= 400:
             response["content"] = {PROBLEM_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
-    operation["responses"] = dict(sorted(responses.items()))
+    operation["responses"] = responses
 
 
 api = Api(
@@ -117,6 +118,7 @@ api = Api(
     docs_url=None,
     renderer=Renderer(),
 )
+api.add_router("/jobs", upload.router)
 api.add_router("/jobs", jobs.router)
 api.add_router("/jobs", actions.router)
 api.add_router("/jobs", processing.jobs)
@@ -125,7 +127,6 @@ api.add_router("/jobs", figures.router)
 api.add_router("/jobs", shares.router)
 api.add_router("/files", processing.files)
 api.add_router("/jobs", stream.router)
-api.add_router("/jobs", upload.router)
 api.add_router("/files", files.router)
 api.add_router("/limits", limits.router)
 api.add_router("/webhooks", webhooks.router)

@@ -16,7 +16,7 @@ from uploads import imports
 router = Router(tags=["Limits"], by_alias=True)
 
 
-class LimitsOut(Out):
+class Limits(Out):
     """Limits that hold for the caller, and what they have used of them."""
 
     max_body_bytes: int = Field(description="The largest request, and so the largest file of a single one.")
@@ -36,14 +36,14 @@ class LimitsOut(Out):
     formats: list[str] = Field(description="What a result can be downloaded as.")
 
 
-@router.get("", response=LimitsOut, operation_id="getLimits", summary="Look at limits")
-def get_limits(request: HttpRequest) -> LimitsOut:
+@router.get("", response=Limits, operation_id="getLimits", summary="Look at limits")
+def get_limits(request: HttpRequest) -> Limits:
     """Limits that hold for you, and what you have used of them."""
     return limits_of(user_of(request))
 
 
-def limits_of(user: User) -> LimitsOut:
-    return LimitsOut(
+def limits_of(user: User) -> Limits:
+    return Limits(
         max_body_bytes=settings.MAX_BODY_BYTES,
         max_upload_bytes=settings.MAX_UPLOAD_BYTES,
         chunk_bytes=max(settings.MAX_BODY_BYTES // 2, 1),

@@ -139,7 +139,7 @@ def reports(gallery: Gallery, page: Page, address: str, token: str, folder: Path
 
 
 def account(gallery: Gallery, page: Page, address: str) -> None:
-    for path in ("", "tokens/", "sessions/", "data/", "delete"):
+    for path in ("", "tokens/", "webhooks/", "sessions/", "data/", "delete"):
         page.goto(f"{address}/account/{path}")
         gallery.take(page, f"account-{path.strip('/') or 'profile'}")
     page.goto(f"{address}/files/")
@@ -150,9 +150,20 @@ def account(gallery: Gallery, page: Page, address: str) -> None:
     page.get_by_label("Name").fill("nightly import")
     page.get_by_role("button", name="Create token").click()
     gallery.take(page, "account-token-created")
+    page.goto(f"{address}/account/webhooks/")
+    page.get_by_label("Address").fill("http://127.0.0.1:9/nobody-listens")
+    page.get_by_role("button", name="Add webhook").click()
+    page.get_by_role("button", name="Send test").click()
+    expect(page.get_by_text("Will be tried again")).to_be_visible()
+    gallery.take(page, "account-webhook")
     for name in ("password/change", "email"):
         page.goto(f"{address}/accounts/{name}/")
         gallery.take(page, f"account-{name.replace('/', '-')}")
+
+
+def reference(gallery: Gallery, page: Page, address: str) -> None:
+    page.goto(f"{address}/api/docs")
+    gallery.take(page, "api-docs")
 
 
 def admin(gallery: Gallery, page: Page, address: str) -> None:
@@ -188,7 +199,7 @@ def main() -> None:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="salesagg-screenshots-")))
         (folder / "static").mkdir()
         os.environ["STATIC_ROOT"] = str(folder / "static")
-        site = Site(folder, ALLOWED_HOSTS="localhost")
+        site = Site(folder, ALLOWED_HOSTS="localhost", WEBHOOKS_TO_PRIVATE_ADDRESSES="true")
         stack.callback(site.end)
         token = site.prepare()
         address = site.serve()
@@ -207,6 +218,7 @@ def main() -> None:
         page = context.new_page()
         reports(gallery, page, address, token, folder, stranger)
         account(gallery, page, address)
+        reference(gallery, page, address)
         admin(gallery, page, address)
         errors(gallery, page, address)
         german(gallery, browser, address, context)
