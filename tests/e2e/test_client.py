@@ -5,6 +5,7 @@ import io
 import json
 import os
 import pty
+import re
 import signal
 import subprocess
 import sys
@@ -432,6 +433,29 @@ def test_jobs_are_listed_watched_and_cancelled(
     dam.open()
     process.communicate(timeout=60)
     assert process.returncode == 1
+
+
+def test_the_script_in_the_docs_is_true(env: dict[str, str], tmp_path: Path) -> None:
+    (tmp_path / "sales.csv").write_bytes(sales_csv(50, bad_every=10))
+    page = (ROOT / "docs" / "client.md").read_text()
+    lines = "\n".join(re.findall(r"^```bash\n(.*?)^```", page, re.DOTALL | re.MULTILINE))
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", lines + 'echo "$job $key"'],
+        cwd=tmp_path,
+        env=env | {"PYTHONPATH": str(ROOT), "PATH": f"{Path(sys.executable).parent}:{env['PATH']}"},
+        capture_output=True,
+        text=True,
+        timeout=100,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    job, key = done.stdout.split()
+    assert json.loads((tmp_path / "job.json").read_text())["jobId"] == job
+    assert _totals_in(tmp_path / "totals.csv") == totals_by_csv(tmp_path / "sales.csv")[0]
+    assert len((tmp_path / "rejected.csv").read_text().splitlines()) == 1 + 5
+    assert (tmp_path / "totals.xlsx").read_bytes().startswith(b"PK")
+    assert "Department 0" in (tmp_path / "totals.txt").read_text()
+    assert job in (tmp_path / "jobs.txt").read_text()
+    assert api(env, f"files/{key}")["keep"] is True
 
 
 def test_nobody_elses_job_is_shown(client: Client) -> None:
