@@ -10,6 +10,8 @@ Application = Callable[[dict[str, Any], Any, Send], Awaitable[None]]
 
 # More would not be answered sooner, and PostgreSQL takes a hundred connections of all processes together.
 AT_ONCE = 32
+# Whether a process is alive is answered also when everything behind it hangs, and all turns with it.
+AT_ANY_TIME = ("/healthz",)
 
 
 class Turns:
@@ -25,6 +27,9 @@ class Turns:
         self._free = asyncio.Semaphore(limit)
 
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Send) -> None:
+        if scope.get("path") in AT_ANY_TIME:
+            await self._application(scope, receive, send)
+            return
         await self._free.acquire()
         has_turn = True
 

@@ -83,3 +83,16 @@ async def test_a_request_without_an_answer_gives_its_turn_back(how: str) -> None
     app.end.set()
     async with asyncio.timeout(20):
         await Client(turns).task
+
+
+async def test_that_it_is_alive_is_told_while_all_others_wait() -> None:
+    app = App()
+    turns = Turns(app, limit=1)
+    hanging = Client(turns)
+    await app.begun.acquire()
+    alive = Client(turns, path="/healthz")
+    await asyncio.wait_for(app.begun.acquire(), 5)
+    assert app.at_work == 2
+    app.begin.set()
+    app.end.set()
+    await asyncio.gather(hanging.task, alive.task)
