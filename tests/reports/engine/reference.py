@@ -109,8 +109,11 @@ def read(text: str, delimiter: str, longest: int) -> Iterator[list[str] | str]:
         first = 0
         for fields in reader:
             record = "".join(lines[first : reader.line_num])
-            open_at_the_end = reader.line_num == len(lines) and fields != [] and fields[-1].endswith(("\r", "\n"))
-            if len(record if open_at_the_end else record.rstrip("\r\n")) > longest:
+            # A quote that is never closed takes in whatever else comes.
+            is_open = reader.line_num == len(lines) and fields != next(
+                csv.reader([*lines[first:], "\n"], delimiter=delimiter)
+            )
+            if len(record if is_open else record.rstrip("\r\n")) > longest:
                 yield record
                 end = re.compile("[\r\n]").search(text, start + longest)
                 start = end.end() if end else len(text)

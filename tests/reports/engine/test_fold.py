@@ -242,5 +242,7 @@ RUNS = st.builds(
 @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(data=hostile_files(), run=RUNS)
 @example(data=b'A,2024-01-01,1\n"', run=Run(window=1))
+@example(data=b'A,2024-01-01,1\n"123456\r"\n', run=Run(longest=9))
+@example(data=b'A,2024-01-01,1\n"123456\r\n', run=Run(longest=9))
 def test_it_agrees_with_the_reference_on_hostile_files(data: bytes, run: Run) -> None:
     run.check(data)
