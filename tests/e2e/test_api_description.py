@@ -22,11 +22,24 @@ UNLIMITED = {"API_REQUESTS_PER_MINUTE": "0", "API_REQUESTS_PER_MINUTE_PER_ADDRES
 pytestmark = pytest.mark.timeout(600)
 
 
-@pytest.fixture(scope="session")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+@pytest.fixture(scope="module")
+def unlimited(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """A site of its own: what is asked here would use up the limits of the one that all share."""
     started = Site(tmp_path_factory.mktemp("described"), **UNLIMITED)
     yield started
     started.end()
+
+
+@pytest.fixture(scope="module")
+def secret(unlimited: Site) -> str:
+    """An API token."""
+    return unlimited.prepare()
+
+
+@pytest.fixture(scope="module")
+def served(unlimited: Site, secret: str) -> str:
+    """The site's address, a worker included."""
+    return unlimited.serve()
 
 
 def ask(address: str, folder: Path, *options: str) -> str:
@@ -47,18 +60,18 @@ def ask(address: str, folder: Path, *options: str) -> str:
     return done.stdout
 
 
-def test_with_a_token_every_answer_is_as_described(address: str, token: str, tmp_path: Path) -> None:
-    headers = {"Authorization": f"Bearer {token}"}
+def test_with_a_token_every_answer_is_as_described(served: str, secret: str, tmp_path: Path) -> None:
+    headers = {"Authorization": f"Bearer {secret}"}
     file = {"file": ("sales.csv", b"Department,Date,Sales\nToys,2026-01-02,3\nToys,2026-01-02,x\n")}
-    requests.post(f"{address}/api/jobs/upload", headers=headers, files=file, timeout=20).raise_for_status()
+    requests.post(f"{served}/api/jobs/upload", headers=headers, files=file, timeout=20).raise_for_status()
     # Webhooks apart: whatever addresses are drawn, nothing may be sent to them.
-    ask(address, tmp_path, "--header", f"Authorization: Bearer {token}", "--exclude-tag", "Webhooks")
+    ask(served, tmp_path, "--header", f"Authorization: Bearer {secret}", "--exclude-tag", "Webhooks")
 
 
-def test_webhooks_are_as_described(site: Site, token: str, tmp_path: Path) -> None:
+def test_webhooks_are_as_described(unlimited: Site, secret: str, tmp_path: Path) -> None:
     # A web process alone sends nothing.
-    ask(site.web(), tmp_path, "--header", f"Authorization: Bearer {token}", "--include-tag", "Webhooks")
+    ask(unlimited.web(), tmp_path, "--header", f"Authorization: Bearer {secret}", "--include-tag", "Webhooks")
 
 
-def test_without_a_token_every_answer_is_as_described(address: str, tmp_path: Path) -> None:
-    ask(address, tmp_path)
+def test_without_a_token_every_answer_is_as_described(served: str, tmp_path: Path) -> None:
+    ask(served, tmp_path)
