@@ -39,7 +39,7 @@ check: $(VENV)/.dev node_modules/.installed $(TEXTS)
 pytest: $(VENV)/.dev node_modules/.installed $(TEXTS)
 	$(PYTEST) -n $(TESTERS) --ignore=tests/e2e --ignore=tests/faults
 	$(PYTEST) -n $(TESTERS) --services --ignore=tests/reports/engine tests/accounts tests/uploads tests/reports
-	$(PYTEST) tests/faults
+	$(PYTEST) -n $(TESTERS) tests/faults
 	$(PYTEST) -n $(TESTERS) tests/e2e
 
 # Which lines the tests in one process run. Apart from them, since counting takes as long again.
