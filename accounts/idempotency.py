@@ -117,8 +117,9 @@ def _in_progress() -> Refusal:
 
 
 def _fingerprint(request: HttpRequest) -> str:
-    """Of method, address and body; not of files, whose boundaries differ, and which are not read for it."""
+    """Of method, address and body. Of a form, which is not read for it and has another boundary each time, the length:
+    so that a key used for another file by mistake is refused, rather than the file silently left out."""
     told = hashlib.sha256(f"{request.method} {request.get_full_path()}\n".encode())
-    if request.content_type != "multipart/form-data":
-        told.update(request.body)
+    is_form = request.content_type == "multipart/form-data"
+    told.update(request.headers.get("Content-Length", "").encode() if is_form else request.body)
     return told.hexdigest()

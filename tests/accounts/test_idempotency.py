@@ -94,6 +94,8 @@ def test_files_are_not_read_for_it(user: User) -> None:
     once.create(first, lambda: make(user))
     assert first.read(2) == b"--"
     assert once.create(sent("b"), lambda: make(user))["Idempotent-Replayed"] == "true"
+    # Another file has hardly the same length; to leave it out silently would be worse than to ask for a new key.
+    assert refusal(lambda: once.create(sent("another"), lambda: make(user))) == (422, "idempotency_key_reused")
 
 
 def test_another_persons_key_is_another(user: User, stranger: User) -> None:
