@@ -1,4 +1,4 @@
-"""Requests in, answers out: API tokens become users, refusals become responses."""
+"""Requests in, answers out: tokens become users, addresses have limits, HEAD is answered, refusals become responses."""
 
 from collections.abc import AsyncIterator, Callable
 from typing import Any

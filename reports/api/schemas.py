@@ -2,7 +2,7 @@
 
 import uuid
 from datetime import datetime
-from typing import Any, Literal, cast
+from typing import Literal, cast
 
 from django.http import HttpRequest
 from django.urls import reverse
@@ -12,8 +12,8 @@ from accounts.api.schemas import In, Out
 from reports import columns, models, signed, words
 from reports import options as chosen
 from reports.formats import FORMATS
+from reports.snapshots import Snapshot
 from reports.snapshots import describe as snapshot_of
-from reports.snapshots import state_of
 from uploads.models import Upload
 
 Kind = Literal["sales"]
@@ -127,8 +127,22 @@ class Job(Progress):
 JobOut = Job
 
 
-def progress_of(job: models.Job) -> Progress:
-    return Progress(**_progress(job))
+def progress_of(seen: Snapshot) -> Progress:
+    """How far a job is, by what pages and events are told of it."""
+    rows, bad_rows = seen["rows"], seen["bad_rows"]
+    return Progress(
+        job_id=seen["id"],
+        version=seen["version"],
+        status=seen["status"],
+        state=seen["state"],
+        uploaded_bytes=seen["upload"]["offset"],
+        total_bytes=seen["upload"]["length"],
+        processed_bytes=seen["bytes_done"],
+        processed_rows=rows,
+        total_rows=rows if seen["status"] == models.Job.Status.COMPLETED else None,
+        success_count=rows - bad_rows,
+        failed_count=bad_rows,
+    )
 
 
 def describe(job: models.Job, request: HttpRequest | None = None) -> JobOut:
@@ -136,12 +150,13 @@ def describe(job: models.Job, request: HttpRequest | None = None) -> JobOut:
 
     `job.upload` should be loaded with it.
     """
+    seen = snapshot_of(job)
     until = signed.expiry()
     files = _files(job) if request is not None else {}
     page = reverse("report", args=[job.pk])
     seconds = (job.finished_at - job.started_at).total_seconds() if job.finished_at and job.started_at else None
     return JobOut(
-        **_progress(job),
+        **progress_of(seen).model_dump(),
         kind="sales",
         file_key=job.upload_id,
         file_name=job.upload.filename,
@@ -158,27 +173,11 @@ def describe(job: models.Job, request: HttpRequest | None = None) -> JobOut:
         finished_at=job.finished_at,
         seconds=seconds,
         rows_per_second=round(job.rows / seconds) if seconds else None,
-        actions=_actions(job),
+        actions=_actions(job, seen),
         url=request.build_absolute_uri(page) if request is not None else page,
         download_urls={name: _address(request, job, file, until) for name, file in files.items()},
         download_urls_expire_at=until if files else None,
     )
-
-
-def _progress(job: models.Job) -> dict[str, Any]:
-    return {
-        "job_id": job.pk,
-        "version": job.version,
-        "status": job.status,
-        "state": state_of(job),
-        "uploaded_bytes": job.upload.offset,
-        "total_bytes": job.upload.length,
-        "processed_bytes": job.bytes_done,
-        "processed_rows": job.rows,
-        "total_rows": job.rows if job.status == models.Job.Status.COMPLETED else None,
-        "success_count": job.rows - job.bad_rows,
-        "failed_count": job.bad_rows,
-    }
 
 
 def _found(found: dict[str, str]) -> FoundColumns | None:
@@ -187,8 +186,7 @@ def _found(found: dict[str, str]) -> FoundColumns | None:
     return FoundColumns(department=found["department"], date=found["date"] or None, sales=found["sales"])
 
 
-def _actions(job: models.Job) -> list[Action]:
-    seen = snapshot_of(job)
+def _actions(job: models.Job, seen: Snapshot) -> list[Action]:
     possible: dict[Action, bool] = {
         "cancel": seen["can_cancel"],
         "retry": seen["can_retry"],

@@ -18,9 +18,8 @@ from accounts.api.schemas import problems
 from accounts.errors import Refusal
 from reports import readings, watching
 from reports.api.jobs import load_job
-from reports.api.schemas import JobOut, Progress, describe
+from reports.api.schemas import JobOut, Progress, describe, progress_of
 from reports.models import Job
-from reports.snapshots import Snapshot
 from reports.watching import Begun, Changed, Ended, News, Quiet, Removed
 
 CONTENT_TYPE = "text/event-stream"
@@ -101,7 +100,7 @@ class _Events:
             case Begun(job):
                 return _event("snapshot", self._whole(job))
             case Changed(snapshot):
-                return _event("progress", _progress(snapshot))
+                return _event("progress", progress_of(snapshot))
             case Ended(job):
                 return _event(job.status, self._whole(job))
             case Removed():
@@ -116,24 +115,6 @@ class _Events:
 
 def _event(name: str, told: Progress) -> str:
     return f"id: {told.version}\nevent: {name}\ndata: {json.dumps(told.as_json())}\n\n"
-
-
-def _progress(snapshot: Snapshot) -> Progress:
-    """What an event carries, in the API's words; `reports.api.schemas` says the same of a job."""
-    rows, bad_rows = snapshot["rows"], snapshot["bad_rows"]
-    return Progress(
-        job_id=snapshot["id"],
-        version=snapshot["version"],
-        status=snapshot["status"],
-        state=snapshot["state"],
-        uploaded_bytes=snapshot["upload"]["offset"],
-        total_bytes=snapshot["upload"]["length"],
-        processed_bytes=snapshot["bytes_done"],
-        processed_rows=rows,
-        total_rows=rows if snapshot["status"] == Job.Status.COMPLETED else None,
-        success_count=rows - bad_rows,
-        failed_count=bad_rows,
-    )
 
 
 def _still_allowed(request: HttpRequest) -> Callable[[], Awaitable[bool]]:
