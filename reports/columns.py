@@ -5,6 +5,7 @@ import zlib
 from reports.engine import HEAD_BYTES, first_fields
 from reports.engine.unpack import MAGIC
 from reports.models import Job
+from reports.pipelines import pipeline_for
 from uploads.models import Upload
 from uploads.reader import PartLost, read
 
@@ -14,20 +15,19 @@ MAX_COLUMNS = 200
 
 def columns_of(job: Job) -> list[str]:
     """The names in the file's first line, each once; nothing when the file is gone, or has no such line."""
-    header = _first_line(job.upload) if job.context is None else job.context["layout"]["header"] or []
+    header = header_of(job) if job.context else _first_line(job.upload)
     return list(dict.fromkeys(name for name in header if name.strip()))[:MAX_COLUMNS]
+
+
+def header_of(job: Job) -> list[str]:
+    """The file's header as the job has read it; nothing before that, and for a file without one."""
+    return list(pipeline_for(job.kind).header(job.context)) if job.context else []
 
 
 def found_in(job: Job) -> dict[str, str]:
     """Which column the job took for what, by the header's names; empty for a role without a column, and nothing at all
     for a file that has no header."""
-    layout = job.context and job.context["layout"]
-    # Reports that are older than the second version of layouts do not tell.
-    if not layout or layout["version"] < 2 or not layout["header"]:
-        return {}
-    positions = {role: layout["columns"][role] for role in ("department", "date", "sales")}
-    positions["department"] = positions["department"][0]
-    return {role: layout["header"][position] if position is not None else "" for role, position in positions.items()}
+    return pipeline_for(job.kind).found(job.context) if job.context else {}
 
 
 def _first_line(upload: Upload) -> list[str]:

@@ -41,6 +41,8 @@ def result(job: Job, kind: str, *, safe: bool = False) -> StreamingHttpResponse:
 
 def check_result(job: Job) -> None:
     """Raise `Refusal` (409) unless the job has come to a result."""
+    if not pipeline_for(job.kind).has_result:
+        raise Refusal("no_result", _("An import has no totals; its rows are among your customers."), status=409)
     if job.status != Job.Status.COMPLETED:
         raise Refusal("no_result", _("The job has no result yet. Wait until it is done."), status=409)
 
@@ -70,8 +72,7 @@ def rejected_chunks(job: Job) -> Generator[bytes, None, None]:
     assert context is not None
     windows = list(job.rejected.values_list("storage_name", "rows"))
     pipeline = pipeline_for(job.kind)
-    # What a window rejected is stored as it stands in the file, whose encoding is known only at its end.
-    encoding = job.encoding if job.encoding == "windows-1252" else "utf-8"
+    encoding = pipeline.rejected_encoding(job)
 
     def chunks() -> Generator[bytes, None, None]:
         yield pipeline.rejected_header(context).encode()

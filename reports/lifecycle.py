@@ -21,6 +21,8 @@ from typing import Any
 from django.conf import settings
 from django.db import connection, transaction
 from django.db.models import (
+    BigIntegerField,
+    Case,
     DateTimeField,
     ExpressionWrapper,
     F,
@@ -29,6 +31,7 @@ from django.db.models import (
     Q,
     QuerySet,
     Subquery,
+    When,
 )
 from django.db.models.expressions import Combinable
 from django.db.models.functions import Coalesce, Greatest, Now
@@ -36,8 +39,10 @@ from django.utils.translation import gettext as _
 
 from accounts.errors import Refusal, not_found
 from accounts.models import User
-from reports import attempts, checkpoints, events, hints, notifications, results
+from reports import attempts, checkpoints, events, hints, notifications, results, turns
 from reports.models import FINISHED, OPEN, Attempt, Job, RejectedRows
+from reports.models.jobs import DEFAULT_KIND
+from reports.pipelines import pipeline_for, pipelines
 from reports.webhooks import outbox
 from uploads import lifecycle as uploads
 from uploads.models import Upload
@@ -80,7 +85,7 @@ class Claim:
         return Job.objects.filter(pk=self.job_id, token=self.token, status=Status.PROCESSING)
 
 
-def create(upload: Upload, *, kind: Job.Kind = Job.Kind.SALES, options: Mapping[str, Any] | None = None) -> Job:
+def create(upload: Upload, *, kind: str = DEFAULT_KIND, options: Mapping[str, Any] | None = None) -> Job:
     """A new job over `upload`, for its owner. Raises `Refusal` (429) when too many of theirs have not ended.
 
     To be called in a transaction that holds the owner's row or the upload's, so that the limit is one.
@@ -93,13 +98,16 @@ def create(upload: Upload, *, kind: Job.Kind = Job.Kind.SALES, options: Mapping[
 
 
 def runnable() -> QuerySet[Job]:
-    """Open jobs that nobody holds and that have something to fold: a whole window, or the file's end."""
+    """Open jobs that nobody holds, whose turn it is, and that have something to fold: a whole window, or the file's
+    end."""
     whole = Q(upload__state=Upload.State.COMPLETE)
-    enough = F("bytes_done") + Greatest(F("wanted_bytes"), settings.WINDOW_BYTES)
+    sizes = [When(kind=kind, then=pipeline.window_bytes) for kind, pipeline in pipelines().items()]
+    enough = F("bytes_done") + Greatest(F("wanted_bytes"), Case(*sizes, output_field=BigIntegerField()))
     window = Q(upload__state=Upload.State.RECEIVING, upload__offset__gte=enough)
-    return Job.objects.filter(
+    open_jobs = Job.objects.filter(
         _free(), whole | window, status__in=OPEN, cancel_requested=False, attempt__lt=settings.MAX_ATTEMPTS
     )
+    return open_jobs.filter(turns.is_next())
 
 
 def hint_if_runnable(job_id: uuid.UUID) -> None:
@@ -110,30 +118,21 @@ def hint_if_runnable(job_id: uuid.UUID) -> None:
 
 def claim() -> Claim | None:
     """Take the next runnable job: of the owner whose latest claim is the longest ago, the oldest job."""
-    turn = Job.objects.filter(owner=OuterRef("owner")).values("owner").annotate(at=Max("claimed_at")).values("at")
-    candidates = runnable().annotate(turn=Subquery(turn)).order_by(F("turn").asc(nulls_first=True), "created_at", "pk")
-    with transaction.atomic():
-        if connection.features.has_select_for_update_skip_locked:
-            # Two workers that look at once get two jobs, instead of one of them waiting for the other's.
-            candidates = candidates.select_for_update(skip_locked=True, of=("self",))
-        job = candidates.only("pk", "token", "position").first()
-        if job is None:
-            return None
-        token = uuid.uuid4()
-        taken = Job.objects.filter(_free(), pk=job.pk, status__in=OPEN, cancel_requested=False).update(
-            status=Status.PROCESSING,
-            token=token,
-            lease_until=_lease_end(),
-            claimed_at=Now(),
-            started_at=Coalesce("started_at", Now()),
-            attempt=F("attempt") + 1,
-            version=F("version") + 1,
-        )
-        if not taken:
-            return None
-        attempts.begin(job)
-        _announce(job.pk)
-    return Claim(job_id=job.pk, token=token)
+    while (job := _queue().first()) is not None:
+        with transaction.atomic():
+            if not pipeline_for(job.kind).one_at_a_time:
+                queue = _queue().exclude(kind__in=turns.kinds())
+                if connection.features.has_select_for_update_skip_locked:
+                    # Two workers that look at once get two jobs, instead of one of them waiting for the other's.
+                    queue = queue.select_for_update(skip_locked=True, of=("self",))
+                return _take(queue.first())
+            # The owner's row before the job's, as everybody takes them who takes both.
+            turns.hold(job.owner_id)
+            claimed = _take(_queue().filter(pk=job.pk).first())
+        if claimed is not None:
+            return claimed
+        # Somebody else was faster; it is another's turn now.
+    return None
 
 
 def renew(claim: Claim) -> bool:
@@ -146,15 +145,17 @@ def renew(claim: Claim) -> bool:
     return not claim.rows().filter(cancel_requested=True).exists()
 
 
-def commit_window(claim: Claim, window: Window) -> None:
-    """Write a window's checkpoint: all of it or nothing, and only under the claim.
+def commit_window(claim: Claim, settle: Window | Callable[[], Window]) -> Window:
+    """Write a window's checkpoint, and return the window: all or nothing, only under the claim.
 
-    Raises `ClaimLost`, having written nothing.
+    It is given, or found out in the transaction by `settle`, which writes what else it gives. Raises
+    `ClaimLost`, having written nothing.
     """
     # Merging may take a while, and the transaction below holds up every other writer where the database is SQLite. What
     # is read here is this claim's alone to change, or the update below fails.
-    plan = checkpoints.plan(claim.job_id, start=window.start, end=window.end, state=window.state)
+    plan = None if callable(settle) else _plan(claim, settle)
     with transaction.atomic():
+        window = settle() if callable(settle) else settle
         moved = (
             claim.rows()
             .filter(position=window.start)
@@ -172,7 +173,7 @@ def commit_window(claim: Claim, window: Window) -> None:
         )
         if not moved:
             raise ClaimLost
-        checkpoints.store(plan)
+        checkpoints.store(plan or _plan(claim, window))
         attempts.advance(claim.job_id, position=window.end)
         if window.rejected_name:
             RejectedRows.objects.create(
@@ -181,6 +182,7 @@ def commit_window(claim: Claim, window: Window) -> None:
                 rows=window.rejected_rows,
                 storage_name=window.rejected_name,
             )
+    return window
 
 
 def release(claim: Claim, *, wanted_bytes: int = 0) -> None:
@@ -268,7 +270,8 @@ def retry(job: Job) -> None:
         owner, _upload = _hold_file(job.upload)
         if job.is_finished:
             check_open_jobs(owner)
-        changed = Job.objects.filter(pk=job.pk, status__in=(Status.FAILED, Status.CANCELLED)).update(
+        ended = Job.objects.filter(pk=job.pk, status__in=(Status.FAILED, Status.CANCELLED), undo_requested_at=None)
+        changed = ended.update(
             status=Status.PENDING,
             cancel_requested=False,
             attempt=0,
@@ -285,16 +288,52 @@ def retry(job: Job) -> None:
     _reload(job)
 
 
-def process(upload: Upload, options: Mapping[str, Any], *, kind: Job.Kind = Job.Kind.SALES) -> Job:
+def process(upload: Upload, options: Mapping[str, Any], *, kind: str = DEFAULT_KIND) -> Job:
     """A job over a file that is there already, with these options. Raises `Refusal` (410, 429)."""
     with transaction.atomic():
         _owner, there = _hold_file(upload)
         return create(there, kind=kind, options=options)
 
 
-def run_again(job: Job, options: Mapping[str, Any]) -> Job:
-    """A new job over the same file with these options; the old one stays as it is. Raises `Refusal` (410, 429)."""
-    return process(job.upload, options, kind=Job.Kind(job.kind))
+def run_again(job: Job, options: Mapping[str, Any], *, kind: str = "") -> Job:
+    """A new job over the same file with these options, perhaps of another kind; the old one stays as it is.
+
+    Raises `Refusal` (410, 429).
+    """
+    return process(job.upload, options, kind=kind or job.kind)
+
+
+def undo(job: Job) -> None:
+    """Remove what a job that has ended has written for its owner; `finish_undos` goes on where this is cut short.
+
+    Raises `Refusal` (404, 409).
+    """
+    pipeline = pipeline_for(job.kind)
+    if not pipeline.can_be_undone:
+        raise Refusal("not_undoable", _("Only an import can be undone."), status=409)
+    with transaction.atomic():
+        changed = Job.objects.filter(pk=job.pk, status__in=FINISHED, undo_requested_at=None).update(
+            undo_requested_at=Now(), version=F("version") + 1
+        )
+        _reload(job)
+        if not changed and job.is_undone:
+            raise Refusal("undone_already", _("The import has been undone already."), status=409)
+        if not changed:
+            message = _("The import has not ended. Cancel it first, or wait until it is done.")
+            raise Refusal("job_open", message, status=409)
+        pipeline.check_undo(job)
+        _announce(job.pk)
+    _finish_undo(job)
+    _reload(job)
+    logger.info("job %s undone", job.pk)
+
+
+def finish_undos() -> int:
+    """Go on with what was to be undone and is not yet; returns how many jobs that were."""
+    left = list(Job.objects.filter(undo_requested_at__isnull=False, undone_at=None))
+    for job in left:
+        _finish_undo(job)
+    return len(left)
 
 
 def check_open_jobs(owner: User) -> None:
@@ -310,10 +349,12 @@ def check_open_jobs(owner: User) -> None:
 
 
 def delete(job: Job) -> None:
-    """Remove the job with all that it has made, and its upload unless that is kept or another job reads it too.
+    """Remove the job with its results, and its upload unless that is kept or another job reads it too. What it has
+    written for its owner, such as customers, stays.
 
     A worker that has the job right now finds nothing to write to, and removes what it has stored.
     """
+    pipeline_for(job.kind).let_go(job)
     with transaction.atomic():
         # Two jobs of one upload that are deleted at once must not each leave the upload to the other.
         upload = Upload.objects.select_for_update().filter(pk=job.upload_id).first()
@@ -379,6 +420,38 @@ def end_abandoned() -> int:
     return ended
 
 
+def _plan(claim: Claim, window: Window) -> checkpoints.Plan:
+    return checkpoints.plan(claim.job_id, start=window.start, end=window.end, state=window.state)
+
+
+def _queue() -> QuerySet[Job]:
+    """Runnable jobs in the order in which they are claimed."""
+    turn = Job.objects.filter(owner=OuterRef("owner")).values("owner").annotate(at=Max("claimed_at")).values("at")
+    queue = runnable().annotate(turn=Subquery(turn)).order_by(F("turn").asc(nulls_first=True), "created_at", "pk")
+    return queue.only("pk", "kind", "owner_id", "token", "position")
+
+
+def _take(job: Job | None) -> Claim | None:
+    """Claim this job, if nobody has meanwhile."""
+    if job is None:
+        return None
+    token = uuid.uuid4()
+    taken = Job.objects.filter(_free(), pk=job.pk, status__in=OPEN, cancel_requested=False).update(
+        status=Status.PROCESSING,
+        token=token,
+        lease_until=_lease_end(),
+        claimed_at=Now(),
+        started_at=Coalesce("started_at", Now()),
+        attempt=F("attempt") + 1,
+        version=F("version") + 1,
+    )
+    if not taken:
+        return None
+    attempts.begin(job)
+    _announce(job.pk)
+    return Claim(job_id=job.pk, token=token)
+
+
 def _end_dead(job_id: uuid.UUID, condition: Q, status: Job.Status, **ending: Any) -> int:
     dead = Job.objects.filter(condition, status__in=OPEN).filter(_free())
     ended = _finish(job_id, dead, status, outcome=Attempt.Outcome.LOST, **ending)
@@ -405,7 +478,20 @@ def _finish(
             attempts.end(job_id, outcome or Attempt.Outcome(status.value))
             if status != Status.CANCELLED:
                 outbox.write_end(job_id)
+            transaction.on_commit(lambda: _hint_next(job_id))
     return finished
+
+
+def _finish_undo(job: Job) -> None:
+    pipeline_for(job.kind).undo(job)
+    if Job.objects.filter(pk=job.pk, undone_at=None).update(undone_at=Now(), version=F("version") + 1):
+        _announce(job.pk)
+
+
+def _hint_next(job_id: uuid.UUID) -> None:
+    """The job has ended; one of its owner's that take turns may be next."""
+    if Job.objects.filter(pk=job_id, kind__in=turns.kinds()).exists() and runnable().exists():
+        hints.send()
 
 
 def _hold_file(upload: Upload) -> tuple[User, Upload]:

@@ -1,8 +1,8 @@
-"""What a person chose about a file: which column is what, and whether sales are amounts.
+"""What a person chose about a file: which kind it is, which column is what, and whether sales are amounts.
 
-The choices come with an upload, in its metadata, from a form, or as JSON. What is not chosen the engine finds by
-itself. A job keeps them as ``{"columns": {role: the header's name}, "amounts": True}``; a date column named ``""``
-means that there is none, so that no date is checked.
+The choices come with an upload, in its metadata, from a form, or as JSON. What is not chosen is found in the file. A
+job keeps them as ``{"columns": {role: the header's name}, "amounts": True}``. A role that a file can do without may
+have an empty name: there is no such column, so nothing of it is checked.
 """
 
 from collections.abc import Mapping
@@ -12,50 +12,87 @@ from django.utils.translation import gettext as _
 
 from accounts.errors import Refusal
 from reports.engine import columns
+from reports.models.jobs import DEFAULT_KIND
+from reports.pipelines import Pipeline, pipelines
 
 Options = dict[str, Any]
 
-ROLES = tuple(columns.NAMES)
 # Longer than any header's name that a person would choose.
 MAX_NAME_LENGTH = 1000
+# The one kind whose values may be amounts.
+_WITH_AMOUNTS = "sales"
 
 
-def parse(metadata: Mapping[str, str]) -> Options:
-    """The options in an upload's metadata: ``department``, ``date`` and ``sales`` with the names of columns, and
-    ``amounts`` with ``true`` or ``false``. Raises `Refusal` (400)."""
+def keys() -> list[str]:
+    """All the keys of choices in an upload's metadata or a form."""
+    named = [_key(role, pipeline) for pipeline in pipelines().values() for role in pipeline.columns]
+    return ["kind", *named, "amounts"]
+
+
+def parse(metadata: Mapping[str, str]) -> tuple[str, Options]:
+    """The kind and the options in an upload's metadata: ``kind``, ``amounts`` with ``true`` or ``false``, and the names
+    of columns: ``department``, ``date`` and ``sales``; of other kinds' under keys like ``email_column``, since clients
+    have uses of their own for words as plain as ``name``. Raises `Refusal` (400)."""
+    kind = check_kind(metadata.get("kind", DEFAULT_KIND))
     amounts = metadata.get("amounts", "false")
     if amounts not in ("true", "false"):
         raise _bad(_("“amounts” is either “true” or “false”."))
-    return _options({role: metadata[role] for role in ROLES if role in metadata}, amounts=amounts == "true")
+    pipeline = pipelines()[kind]
+    chosen = {role: metadata[key] for role in pipeline.columns if (key := _key(role, pipeline)) in metadata}
+    return kind, _options(pipeline, chosen, amounts=amounts == "true")
 
 
-def from_form(data: Mapping[str, str]) -> Options:
-    """The same from a form's fields. A department or sales that is left empty is found by its usual names; `date` is
-    a choice with an empty value for none; `amounts` is a checkbox. Raises `Refusal` (400)."""
-    chosen = {role: data[role] for role in ROLES if data.get(role) or (role == "date" and role in data)}
-    return _options(chosen, amounts="amounts" in data)
+def from_form(data: Mapping[str, str], kind: str) -> tuple[str, Options]:
+    """The same from a form's fields; `kind` is that of one that does not say. A required column that is left empty is
+    found by its usual names; one that is not is a choice with an empty value for none; `amounts` is a checkbox. Raises
+    `Refusal` (400)."""
+    kind = check_kind(data.get("kind", kind))
+    pipeline = pipelines()[kind]
+    chosen = {}
+    for role, column in pipeline.columns.items():
+        name = data.get(_key(role, pipeline))
+        if name or (name is not None and not column.required):
+            chosen[role] = name
+    return kind, _options(pipeline, chosen, amounts="amounts" in data)
 
 
-def from_api(columns: Mapping[str, str | None], *, amounts: bool) -> Options:
+def from_api(kind: str, columns: Mapping[str, str | None], *, amounts: bool) -> Options:
     """The same from an API's request; None is what was not chosen. Raises `Refusal` (400)."""
-    chosen = {role: name for role in ROLES if (name := columns.get(role)) is not None}
-    return _options(chosen, amounts=amounts)
+    chosen = {role: name for role, name in columns.items() if name is not None}
+    return _options(pipelines()[check_kind(kind)], chosen, amounts=amounts)
 
 
-def _options(chosen: Mapping[str, str], *, amounts: bool) -> Options:
+def check_kind(kind: str) -> str:
+    """`kind`, which is one. Raises `Refusal` (400)."""
+    if kind not in pipelines():
+        known = ", ".join(f"“{each}”" for each in pipelines())
+        raise _bad(_("There is no such kind of file. There are: %(known)s.") % {"known": known})
+    return kind
+
+
+def _key(role: str, pipeline: Pipeline) -> str:
+    return pipeline.columns[role].option or role
+
+
+def _options(pipeline: Pipeline, chosen: Mapping[str, str], *, amounts: bool) -> Options:
     taken: dict[str, str] = {}
     for role, name in chosen.items():
+        if role not in pipeline.columns:
+            words = {"role": role, "kind": pipeline.title}
+            raise _bad(_("There is no column “%(role)s” in files of the kind “%(kind)s”.") % words)
         if len(name) > MAX_NAME_LENGTH:
             raise _bad(_("The name of a column is longer than %(count)s characters.") % {"count": MAX_NAME_LENGTH})
         if "\0" in name:
             raise _bad(_("The name of a column has a character that no name has."))
         plain = columns.normalise(name)
-        if not plain and (name or role in columns.REQUIRED):
+        if not plain and (name or pipeline.columns[role].required):
             raise _bad(_("The name of the column “%(role)s” is empty.") % {"role": role})
         if plain and plain in taken:
             words = {"name": name, "one": taken[plain], "other": role}
             raise _bad(_("The column “%(name)s” cannot be both “%(one)s” and “%(other)s”.") % words)
         taken[plain] = role
+    if amounts and pipeline.kind != _WITH_AMOUNTS:
+        raise _bad(_("Only sales can be amounts."))
     options: Options = {"columns": dict(chosen)} if chosen else {}
     return {**options, "amounts": True} if amounts else options
 

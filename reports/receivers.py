@@ -18,7 +18,8 @@ def create_job(upload: Upload, **kwargs: Any) -> None:
     if upload.keep:
         return
     # A refusal of the options refuses the upload: this is sent inside the transaction that creates it.
-    lifecycle.create(upload, options=options.parse(metadata.parse(upload.metadata)))
+    kind, chosen = options.parse(metadata.parse(upload.metadata))
+    lifecycle.create(upload, kind=kind, options=chosen)
 
 
 @receiver(part_stored)

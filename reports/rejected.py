@@ -7,6 +7,7 @@ from itertools import islice
 
 from reports import downloads, words
 from reports.models import Job
+from reports.pipelines import pipeline_for
 
 ROWS = 20
 # What a page shows of a cell; the download has all of it.
@@ -29,14 +30,14 @@ def preview(job: Job) -> Preview | None:
         return None
     records = csv.reader(io.StringIO(_beginning(job), newline="\n"))
     header = next(records)
-    width = len(header) - 2
+    width = pipeline_for(job.kind).fields_before_error(job.context)
     rows = []
     for record in islice(records, ROWS):
-        if len(record) < len(header) or not record[0]:
+        if len(record) < width + 2 or not record[0]:
             break
         number, fields, error = record[0], record[1 : width + 1], record[width + 1]
-        rows.append((number, [_shortened(field) for field in fields + record[width + 2 :]], words.row(error)))
-    return Preview(header[1:-1], rows)
+        rows.append((number, [_shortened(field) for field in fields + record[width + 2 :]], words.row(job, error)))
+    return Preview(header[1 : width + 1] + header[width + 2 :], rows)
 
 
 def _shortened(field: str) -> str:

@@ -84,15 +84,14 @@ def _complete(job: Job, asked: Mapping[str, str]) -> Context:
     largest = [Line(*line) for line in top.values_list("name", "total", "rows")]
     months = [Line(*line) for line in job.months.values_list("month", "total", "rows")]
     reasons = sorted(job.reasons.items(), key=lambda reason: -reason[1])
-    amounts = bool(job.options.get("amounts"))
     return {
         "figures": Figures(job.total, job.departments or 0, job.rows, job.bad_rows, seconds),
         "table": page_of(job, Query.read(asked)),
         "departments_chart": departments_chart(largest, job.total, job.departments or 0),
         **_months(months),
-        "reasons": [(words.reason(code, amounts=amounts), rows) for code, rows in reasons],
+        "reasons": [(words.reason(job, code), rows) for code, rows in reasons],
         "encoding": job.encoding,
-        "header": job.context and job.context["layout"]["header"],
+        "header": columns.header_of(job),
     }
 
 

@@ -15,7 +15,7 @@ from reports.engine import EngineError
 from reports.lifecycle import Claim, ClaimLost
 from reports.limits import limits
 from reports.models import Job
-from reports.pipelines import pipeline_for
+from reports.pipelines import FoldedWindow, pipeline_for
 from reports.sources import Data, Source
 from uploads.reader import PartChanged, PartLost
 
@@ -60,7 +60,8 @@ def _run(claim: Claim, lease: "_Lease") -> None:
     if job is None:
         raise ClaimLost
     source = sources.open_source(job, limits())
-    size = settings.WINDOW_BYTES
+    window_bytes = pipeline_for(job.kind).window_bytes
+    size = window_bytes
     while True:
         if not lease.go_on():
             lifecycle.cancelled(claim)
@@ -79,45 +80,43 @@ def _run(claim: Claim, lease: "_Lease") -> None:
             break
         consumed = _fold_window(claim, job, source, data)
         # Where not even one record ended, look at more at once.
-        size = settings.WINDOW_BYTES if consumed else size * 2
+        size = window_bytes if consumed else size * 2
     _finish(claim, job)
 
 
 def _fold_window(claim: Claim, job: Job, source: Source, data: Data) -> int:
     """Fold and commit one window, and return how many bytes of it were consumed."""
-    window = pipeline_for(job.kind).fold(
-        data.data,
-        context=job.context,
-        options=job.options,
-        final=data.final,
-        rows_before=job.rows,
-        bad_rows_before=job.bad_rows,
-    )
-    if window.context is None or not (window.consumed or data.final):
+    folded = pipeline_for(job.kind).fold(data.data, job, final=data.final)
+    if folded.context is None or not (folded.consumed or data.final):
         return 0
     start = source.position
-    name = ""
-    if window.rejected:
-        name = results.store_rejected(window.rejected, job_id=job.pk, token=claim.token, start=start)
-    source.advance(window.consumed)
-    committed = lifecycle.Window(
-        start=start,
-        end=source.position,
-        bytes_done=max(source.bytes_done, job.bytes_done),
-        state=window.state,
-        rows=window.rows,
-        bad_rows=window.bad_rows,
-        context=window.context,
-        rejected_name=name,
-        rejected_rows=window.rejected_rows,
-    )
-    with _files((name,) if name else ()):
-        lifecycle.commit_window(claim, committed)
-    job.position, job.bytes_done, job.context = committed.end, committed.bytes_done, window.context
-    job.rows += window.rows
-    job.bad_rows += window.bad_rows
+    source.advance(folded.consumed)
+    stored: list[str] = []
+
+    def window(settled: FoldedWindow) -> lifecycle.Window:
+        assert settled.context is not None
+        if settled.rejected:
+            stored.append(results.store_rejected(settled.rejected, job_id=job.pk, token=claim.token, start=start))
+        return lifecycle.Window(
+            start=start,
+            end=source.position,
+            bytes_done=max(source.bytes_done, job.bytes_done),
+            state=settled.state,
+            rows=settled.rows,
+            bad_rows=settled.bad_rows,
+            context=settled.context,
+            rejected_name="".join(stored),
+            rejected_rows=settled.rejected_rows,
+        )
+
+    with _files(stored):
+        settle = folded.settle
+        committed = lifecycle.commit_window(claim, window(folded) if settle is None else lambda: window(settle()))
+    job.position, job.bytes_done, job.context = committed.end, committed.bytes_done, folded.context
+    job.rows += committed.rows
+    job.bad_rows += committed.bad_rows
     events.announce_progress(job.pk)
-    return window.consumed
+    return folded.consumed
 
 
 def _finish(claim: Claim, job: Job) -> None:

@@ -9,6 +9,7 @@ from django.urls import reverse
 
 from reports import words
 from reports.models import Job
+from reports.pipelines import pipeline_for
 from uploads.models import Upload
 
 Snapshot = dict[str, Any]
@@ -22,6 +23,7 @@ def describe(job: Job) -> Snapshot:
         "version": job.version,
         "state": state_of(job),
         "status": job.status,
+        "kind": job.kind,
         "filename": upload.filename,
         "upload": {
             "id": str(upload.pk),
@@ -38,6 +40,7 @@ def describe(job: Job) -> Snapshot:
         "can_cancel": not job.is_finished and not job.cancel_requested,
         "can_retry": _can_retry(job),
         "can_remove": job.is_finished,
+        "can_undo": _can_undo(job),
         "created_at": job.created_at.isoformat(),
         "finished_at": job.finished_at.isoformat() if job.finished_at else None,
         "url": reverse("report", args=[job.pk]),
@@ -46,6 +49,8 @@ def describe(job: Job) -> Snapshot:
 
 def state_of(job: Job) -> str:
     """The job's state as its owner sees it: a stable word, put into the reader's language where it is shown."""
+    if job.is_undone:
+        return "undone"
     if job.status == Job.Status.COMPLETED:
         return "done_with_rejects" if job.bad_rows else "done"
     if job.is_finished:
@@ -59,4 +64,9 @@ def state_of(job: Job) -> str:
 
 def _can_retry(job: Job) -> bool:
     ended = job.status in (Job.Status.FAILED, Job.Status.CANCELLED)
-    return ended and job.upload.state in (Upload.State.RECEIVING, Upload.State.COMPLETE)
+    return ended and not job.is_undone and job.upload.state in (Upload.State.RECEIVING, Upload.State.COMPLETE)
+
+
+def _can_undo(job: Job) -> bool:
+    has_written = job.rows > job.bad_rows
+    return job.is_finished and has_written and not job.is_undone and pipeline_for(job.kind).can_be_undone

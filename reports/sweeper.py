@@ -27,6 +27,7 @@ def sweep() -> None:
     if lifecycle.runnable().exists() and not hints.send():
         # The broker is away: do the work here, or it would wait for as long as the broker does.
         runner.run_all()
+    lifecycle.finish_undos()
     deletion.finish_all()
     idempotency.remove_old()
     webhooks.remove_old()

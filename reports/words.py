@@ -1,26 +1,16 @@
 """What codes say to people, in their language. Stored texts are English; the codes beside them are stable."""
 
-from itertools import product
-
 from django.utils.functional import Promise
-from django.utils.translation import get_language
+from django.utils.translation import get_language, override
 from django.utils.translation import gettext_lazy as _
 
-from reports.engine import faults
-
-_REASONS: dict[str, Promise] = {
-    "wrong_number_of_fields": _("the number of fields differs from the header's"),
-    "empty_department": _("the department is empty"),
-    "invalid_date": _("the date is not a day written YYYY-MM-DD"),
-    "invalid_sales": _("the sales are not a whole number from 0"),
-    "too_long": _("the row is too long; a quotation mark is probably not closed"),
-}
-_NOT_AN_AMOUNT = _("the sales are not a number")
+from reports.models import Job
+from reports.pipelines import pipeline_for
 
 # For readers of other languages: the stored text in English may name details that these leave out.
 _ERRORS: dict[str, Promise] = {
     "empty_file": _("The file is empty. Export it again and check that it has rows."),
-    "missing_columns": _("No columns for department and sales were found. Say which column is which."),
+    "missing_columns": _("Not all of the columns that it needs were found. Say which column is which."),
     "not_csv": _("This does not look like a CSV file. Export the table as CSV and upload that."),
     "too_many_departments": _(
         "The file has too many different departments, or their names are very long. Is this the right column? Say "
@@ -35,17 +25,17 @@ _ERRORS: dict[str, Promise] = {
 }
 
 
-def reason(code: str, *, amounts: bool) -> str:
-    """Why rows were rejected (see `reports.engine.faults`)."""
-    if amounts and code == faults.CODES[faults.SALES]:
-        return str(_NOT_AN_AMOUNT)
-    return str(_REASONS.get(code, code))
+def reason(job: Job, code: str) -> str:
+    """Why rows of the job were rejected."""
+    return pipeline_for(job.kind).reason(code, job.options)
 
 
-def row(stored: str) -> str:
+def row(job: Job, stored: str) -> str:
     """What a report of rejected rows, which is in English, says of a row."""
-    for code, amounts in product(faults.CODES.values(), (False, True)):
-        stored = stored.replace(faults.words_for(code, amounts=amounts), reason(code, amounts=amounts))
+    for code in pipeline_for(job.kind).reasons:
+        with override("en"):
+            english = reason(job, code)
+        stored = stored.replace(english, reason(job, code))
     return stored
 
 

@@ -260,6 +260,11 @@ MAX_OPEN_JOBS = env.int("MAX_OPEN_JOBS", default=200)
 
 # Bytes folded between two checkpoints: what a crash repeats, and what a worker holds in memory.
 WINDOW_BYTES = env.int("WINDOW_BYTES", default=32 * MIB)
+# The same of imports, which write every row: smaller, since other writers wait meanwhile where the database is SQLite.
+IMPORT_WINDOW_BYTES = env.int("IMPORT_WINDOW_BYTES", default=4 * MIB)
+# A person's imports are worked on one at a time, oldest first. One whose upload has received nothing for so long lets
+# those behind it pass.
+TURN_PATIENCE_SECONDS = env.int("TURN_PATIENCE_SECONDS", default=60)
 # Threads that fold one window; 0 takes one for each core. With several workers on a machine, divide the cores.
 FOLD_THREADS = env.int("FOLD_THREADS", default=0)
 # A row longer than this is bad: a quote that is never closed would make the rest of the file one row.

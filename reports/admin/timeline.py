@@ -80,9 +80,8 @@ def _checkpoints(job: Job) -> list[Any]:
 
 def _reasons(job: Job) -> list[tuple[str, int]]:
     """Why rows were rejected, the most frequent first."""
-    amounts = bool(job.options.get("amounts"))
     counted = sorted(job.reasons.items(), key=lambda item: (-item[1], item[0]))
-    return [(words.reason(code, amounts=amounts), count) for code, count in counted]
+    return [(words.reason(job, code), count) for code, count in counted]
 
 
 def _files(job: Job) -> list[tuple[str, str]]:

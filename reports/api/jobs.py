@@ -21,6 +21,7 @@ from reports import lifecycle
 from reports.api.refusals import JOB_OPEN
 from reports.api.schemas import JobOut, Kind, Status, describe
 from reports.models import Job
+from reports.pipelines import pipelines
 
 router = Router(tags=["Jobs"], by_alias=True)
 
@@ -44,6 +45,10 @@ def _described(**schema: str) -> WithJsonSchema:
     return WithJsonSchema({"type": "string", **schema})
 
 
+def _enum(values: list[str]) -> WithJsonSchema:
+    return WithJsonSchema({"type": "string", "enum": values})
+
+
 # One that every database can compare.
 Time = Annotated[
     AwareDatetime | None, BeforeValidator(_no_number), AfterValidator(_in_utc), _described(format="date-time")
@@ -52,7 +57,7 @@ Time = Annotated[
 
 class JobFilters(Paging):
     status: list[Status] = Field(default=[], max_length=5, description="Jobs with one of these.")
-    kind: Annotated[Kind | None, _described(const="sales")] = Field(default=None, description="Jobs of this kind.")
+    kind: Annotated[Kind | None, _enum(list(pipelines()))] = Field(default=None, description="Jobs of this kind.")
     file_key: Annotated[uuid.UUID | None, _described(format="uuid")] = Field(
         default=None, description="Jobs over this file."
     )

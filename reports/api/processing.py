@@ -15,8 +15,9 @@ from accounts.ownership import load_owned
 from reports import lifecycle
 from reports.api.jobs import load_job
 from reports.api.refusals import BAD_OPTIONS, TOO_MANY_JOBS, UPLOAD_GONE
-from reports.api.schemas import JobOut, Options, describe
+from reports.api.schemas import JobOut, Work, describe
 from reports.models import Job
+from reports.models.jobs import DEFAULT_KIND
 from uploads.models import Upload
 
 files = Router(tags=["Files"], by_alias=True)
@@ -39,11 +40,13 @@ _REFUSALS = {
     operation_id="processFile",
     summary="Make a report of a file",
 )
-def process_file(request: HttpRequest, file_key: uuid.UUID, options: Options | None = None) -> HttpResponse:
+def process_file(request: HttpRequest, file_key: uuid.UUID, work: Work | None = None) -> HttpResponse:
     """A new job over a file of yours, with columns and options of its own. A file that is still being uploaded is read
     as it comes."""
     upload = load_owned(Upload.objects.select_related("owner"), owner=user_of(request), pk=file_key)
-    return created(request, lambda: lifecycle.process(upload, (options or Options()).chosen()))
+    wanted = work or Work()
+    kind = wanted.kind or DEFAULT_KIND
+    return created(request, lambda: lifecycle.process(upload, wanted.chosen(kind), kind=kind))
 
 
 @jobs.post(
@@ -53,10 +56,13 @@ def process_file(request: HttpRequest, file_key: uuid.UUID, options: Options | N
     operation_id="runJobAgain",
     summary="Run a job again",
 )
-def run_job_again(request: HttpRequest, job_id: uuid.UUID, options: Options | None = None) -> HttpResponse:
+def run_job_again(request: HttpRequest, job_id: uuid.UUID, work: Work | None = None) -> HttpResponse:
     """A new job over the same file; this one stays as it is. Without a body it has this one's options."""
     job = load_job(request, job_id)
-    return created(request, lambda: lifecycle.run_again(job, job.options if options is None else options.chosen()))
+    if work is None:
+        return created(request, lambda: lifecycle.run_again(job, job.options))
+    kind = work.kind or job.kind
+    return created(request, lambda: lifecycle.run_again(job, work.chosen(kind), kind=kind))
 
 
 def created(request: HttpRequest, make: Callable[[], Job]) -> HttpResponse:

@@ -2,30 +2,34 @@
 
 import uuid
 from datetime import datetime
-from typing import Literal, cast
+from typing import Annotated, Literal, cast
 
 from django.http import HttpRequest
 from django.urls import reverse
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, WithJsonSchema
 
 from accounts.api.schemas import In, Out
 from reports import columns, models, signed, words
 from reports import options as chosen
 from reports.formats import FORMATS
+from reports.pipelines import pipeline_for, pipelines
 from reports.snapshots import Snapshot
 from reports.snapshots import describe as snapshot_of
 from uploads.models import Upload
 
-Kind = Literal["sales"]
+# Those there are; a string for whoever reads the description, not a list that is closed for ever.
+Kind = Annotated[str, WithJsonSchema({"type": "string", "enum": list(pipelines())})]
 Status = Literal["pending", "processing", "completed", "failed", "cancelled"]
-State = Literal["uploading", "queued", "processing", "cancelling", "done", "done_with_rejects", "failed", "cancelled"]
+State = Literal[
+    "uploading", "queued", "processing", "cancelling", "done", "done_with_rejects", "failed", "cancelled", "undone"
+]
 FileState = Literal["receiving", "complete", "expired", "cancelled"]
-Action = Literal["cancel", "retry", "again", "delete"]
+Action = Literal["cancel", "retry", "again", "undo", "delete"]
 ERRORS_FILE = "errors.csv"
 
 
 class Columns(In):
-    """The header's names of columns that are not found by themselves; null for those that are."""
+    """The header's names of columns that are not found by themselves; null for those that are. Those of one kind."""
 
     department: str | None = Field(
         default=None, max_length=chosen.MAX_NAME_LENGTH, description="What rows are grouped by."
@@ -34,6 +38,12 @@ class Columns(In):
         default=None, max_length=chosen.MAX_NAME_LENGTH, description="Empty: there is none, so no date is checked."
     )
     sales: str | None = Field(default=None, max_length=chosen.MAX_NAME_LENGTH, description="What is added up.")
+    name: str | None = Field(default=None, max_length=chosen.MAX_NAME_LENGTH, description="Of customers.")
+    email: str | None = Field(default=None, max_length=chosen.MAX_NAME_LENGTH, description="Of customers.")
+    phone: str | None = Field(
+        default=None, max_length=chosen.MAX_NAME_LENGTH, description="Of customers. Empty: there is none."
+    )
+    company: str | None = Field(default=None, max_length=chosen.MAX_NAME_LENGTH, description="Of customers.")
 
 
 class Options(In):
@@ -48,17 +58,29 @@ class Options(In):
     columns: Columns = Columns()
     amounts: bool = Field(default=False, strict=True, description="Sales may be decimals, and negative.")
 
-    def chosen(self) -> chosen.Options:
-        """As a job keeps them. Raises `Refusal` (400)."""
-        return chosen.from_api(self.columns.model_dump(), amounts=self.amounts)
+    def chosen(self, kind: str) -> chosen.Options:
+        """As a job of that kind keeps them. Raises `Refusal` (400)."""
+        return chosen.from_api(kind, self.columns.model_dump(), amounts=self.amounts)
+
+
+class Work(Options):
+    """What to do with a file."""
+
+    kind: Kind | None = Field(
+        default=None, description="What the file is; by default that of the job that is run again, else `sales`."
+    )
 
 
 class FoundColumns(Out):
-    """Which columns were read, by the header's names."""
+    """Which columns were read, by the header's names: those of the job's kind; null for one that the file has not."""
 
-    department: str
-    date: str | None = Field(description="null: none, so no date was checked.")
-    sales: str
+    department: str | None = Field(default=None)
+    date: str | None = Field(default=None, description="null: none, so no date was checked.")
+    sales: str | None = Field(default=None)
+    name: str | None = Field(default=None)
+    email: str | None = Field(default=None)
+    phone: str | None = Field(default=None)
+    company: str | None = Field(default=None)
 
 
 class Failure(Out):
@@ -80,7 +102,7 @@ class Progress(Out):
     processed_bytes: int = Field(description="How much of the file has been read.")
     processed_rows: int = Field(description="Rows read so far: `successCount` and `failedCount` together.")
     total_rows: int | None = Field(description="null until the whole file has been read.")
-    success_count: int = Field(description="Rows in the totals.")
+    success_count: int = Field(description="Rows in the totals, or imported.")
     failed_count: int = Field(description="Rows that were rejected; each is in errors.csv.")
 
 
@@ -112,6 +134,7 @@ class Job(Progress):
     created_at: datetime
     started_at: datetime | None = Field(description="When a worker began; null while none has.")
     finished_at: datetime | None = Field(description="When it ended, however it did; null while it is open.")
+    undone_at: datetime | None = Field(description="When all that it had imported was removed again.")
     seconds: float | None = Field(description="From `startedAt` to `finishedAt`.")
     rows_per_second: int | None = Field(description="In that time.")
     actions: list[Action] = Field(description="What can be done with it as it stands.")
@@ -157,7 +180,7 @@ def describe(job: models.Job, request: HttpRequest | None = None) -> JobOut:
     seconds = (job.finished_at - job.started_at).total_seconds() if job.finished_at and job.started_at else None
     return JobOut(
         **progress_of(seen).model_dump(),
-        kind="sales",
+        kind=job.kind,
         file_key=job.upload_id,
         file_name=job.upload.filename,
         file_state=cast(FileState, job.upload.state),
@@ -171,6 +194,7 @@ def describe(job: models.Job, request: HttpRequest | None = None) -> JobOut:
         created_at=job.created_at,
         started_at=job.started_at,
         finished_at=job.finished_at,
+        undone_at=job.undone_at,
         seconds=seconds,
         rows_per_second=round(job.rows / seconds) if seconds else None,
         actions=_actions(job, seen),
@@ -183,7 +207,7 @@ def describe(job: models.Job, request: HttpRequest | None = None) -> JobOut:
 def _found(found: dict[str, str]) -> FoundColumns | None:
     if not found:
         return None
-    return FoundColumns(department=found["department"], date=found["date"] or None, sales=found["sales"])
+    return FoundColumns(**{role: name or None for role, name in found.items()})
 
 
 def _actions(job: models.Job, seen: Snapshot) -> list[Action]:
@@ -191,13 +215,15 @@ def _actions(job: models.Job, seen: Snapshot) -> list[Action]:
         "cancel": seen["can_cancel"],
         "retry": seen["can_retry"],
         "again": job.upload.state in (Upload.State.RECEIVING, Upload.State.COMPLETE),
+        "undo": seen["can_undo"],
         "delete": seen["can_remove"],
     }
     return [action for action, can in possible.items() if can]
 
 
 def _files(job: models.Job) -> dict[str, str]:
-    files = {kind: f"result.{kind}" for kind in FORMATS} if job.status == models.Job.Status.COMPLETED else {}
+    has_result = job.status == models.Job.Status.COMPLETED and pipeline_for(job.kind).has_result
+    files = {kind: f"result.{kind}" for kind in FORMATS} if has_result else {}
     return files | ({"errors": ERRORS_FILE} if job.context is not None else {})
 
 

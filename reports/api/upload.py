@@ -14,22 +14,32 @@ from reports import lifecycle, options
 from reports.api.processing import MAKES_JOB
 from reports.api.refusals import BAD_OPTIONS, TOO_MANY_JOBS
 from reports.api.schemas import JobOut, describe
+from reports.models.jobs import DEFAULT_KIND
+from reports.pipelines import pipelines
 from uploads import lifecycle as uploads
 from uploads import multipart
 from uploads.api import FORM_REFUSALS, form_of
 
 router = Router(tags=["Jobs"], by_alias=True)
-FIELDS = (*options.ROLES, "amounts")
+FIELDS = tuple(options.keys())
 _ANY_NAME = {"type": "string", "maxLength": options.MAX_NAME_LENGTH}
 _NAME = {**_ANY_NAME, "pattern": r"\S"}
+_OF_ROLES = {
+    column.option or role: {
+        **(_NAME if column.required else _ANY_NAME),
+        "description": f"Of {kind}: the header's name of the column “{role}”, if it is not found by itself."
+        + ("" if column.required else " Empty: there is no such column."),
+    }
+    for kind, pipeline in pipelines().items()
+    for role, column in pipeline.columns.items()
+}
 _FORM = form_of(
-    department={**_NAME, "description": "The header's name of that column, if it is not found by itself."},
-    date={**_ANY_NAME, "description": "The same; empty: there is no such column, so no date is checked."},
-    sales={**_NAME, "description": "The same."},
+    kind={"type": "string", "enum": list(pipelines()), "default": DEFAULT_KIND, "description": "What the file is."},
+    **_OF_ROLES,
     amounts={
         "type": "string",
         "enum": ["true", "false"],
-        "description": "`true`: sales may be decimals, and negative.",
+        "description": "`true`: sales may be decimals, and negative. Of other kinds only `false`.",
     },
 )
 _REFUSALS = FORM_REFUSALS | {400: f"{FORM_REFUSALS[400]} {BAD_OPTIONS}", 429: TOO_MANY_JOBS}
@@ -53,10 +63,10 @@ def upload_job(request: HttpRequest) -> HttpResponse:
         # Before the file is stored in vain.
         lifecycle.check_open_jobs(user)
         with multipart.receiving(request, user, fields=FIELDS) as form:
-            chosen = options.parse(form.fields)
+            kind, chosen = options.parse(form.fields)
             with transaction.atomic():
                 upload = form.complete()
                 uploads.let_go(upload)
-                job = lifecycle.process(upload, chosen)
+                job = lifecycle.process(upload, chosen, kind=kind)
                 location = reverse("api:get_job", args=[job.pk])
                 return answered(served.keep(answer_of(describe(job, request), location=location)))

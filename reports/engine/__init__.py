@@ -14,7 +14,8 @@ from reports.engine.aggregator import Aggregator
 from reports.engine.blocks import Means
 from reports.engine.errors import EngineError
 from reports.engine.fold import START, Before, Window, fold
-from reports.engine.layout import HEAD_BYTES, Layout, detect_layout, first_fields
+from reports.engine.heading import HEAD_BYTES, first_fields
+from reports.engine.layout import Layout, detect_layout
 from reports.engine.limits import Limits
 from reports.engine.partial import Month, Partial, Total
 

@@ -37,14 +37,32 @@ def asked(named: Named) -> list[str]:
 
 
 def find(header: Sequence[str], named: Named | None = None) -> Columns | None:
-    """The columns of a file with this header, or None when a required one, or one that was named, is not there.
+    """The columns of a sales file with this header, or None when a required one, or one that was named, is not there.
 
-    Roles that are not `named` are found by their usual names. Of several columns with one name the first counts.
+    Of several columns with one name the first counts.
+    """
+    found = positions(header, NAMES, named)
+    if found is None or any(not found[role] for role in REQUIRED):
+        return None
+    return Columns(
+        department=tuple(found["department"]),
+        sales=found["sales"][0],
+        date=found["date"][0] if found["date"] else None,
+    )
+
+
+def positions(
+    header: Sequence[str], usual: Mapping[str, Sequence[str]], named: Named | None = None
+) -> dict[str, list[int]] | None:
+    """Where in `header` each role's column is, or its columns; nothing for a role that has none.
+
+    Roles that are not `named` are found by their `usual` names, normalised, the preferred one first. None when one that
+    was named is not there.
     """
     normalised = [normalise(name) for name in header]
     named = named or {}
     found: dict[str, list[int]] = {}
-    for role, usual in NAMES.items():
+    for role, names in usual.items():
         if role in named and not named[role]:
             found[role] = []
         elif role in named:
@@ -54,11 +72,5 @@ def find(header: Sequence[str], named: Named | None = None) -> Columns | None:
             # In the file's order, each once: what is grouped by does not depend on how it was asked for.
             found[role] = sorted({normalised.index(name) for name in wanted})
         else:
-            found[role] = [normalised.index(name) for name in usual if name in normalised][:1]
-    if any(not found[role] for role in REQUIRED):
-        return None
-    return Columns(
-        department=tuple(found["department"]),
-        sales=found["sales"][0],
-        date=found["date"][0] if found["date"] else None,
-    )
+            found[role] = [normalised.index(name) for name in names if name in normalised][:1]
+    return found

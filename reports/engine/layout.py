@@ -4,13 +4,10 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from reports.engine import columns, records, rules, text
+from reports.engine import columns, rules, text
 from reports.engine.columns import Columns
-from reports.engine.errors import EngineError
+from reports.engine.heading import missing_columns, read_heading
 
-DELIMITERS = (",", ";", "\t", "|")
-# The first record must end within this many bytes; a header that does not is no header.
-HEAD_BYTES = 1024 * 1024
 # The columns of a file without a header: text, ISO day, number.
 USUAL_HEADER = ("Department Name", "Date", "Number of Sales")
 BY_POSITION = Columns(department=(0,), date=1, sales=2)
@@ -64,45 +61,24 @@ def detect_layout(
     needed (`named` as in `columns.find`), else as a row of a file without a header. Raises `EngineError`
     (``empty_file``, ``not_csv``, ``missing_columns``).
     """
-    encoding, bom = text.by_bom(data)
-    more_may_come = not final and len(data) < bom + HEAD_BYTES
-    head, final = data[bom : bom + HEAD_BYTES], final and len(data) <= bom + HEAD_BYTES
-    if encoding != text.UTF8:
-        head = text.to_utf8(head, encoding, final=final)
-    readings = [(delimiter, *_first_record(head, delimiter, final=final)) for delimiter in DELIMITERS]
-    if any(not fields for _, fields, _ in readings):
-        if more_may_come:
-            return None
-        raise _empty() if final else _not_csv()
-    for delimiter, fields, end in readings:
-        names = [text.decode(field.encode("latin-1")) for field in fields]
-        found = columns.find(names, named)
+    heading = read_heading(data, final=final)
+    if heading is None:
+        return None
+    for reading in heading.readings:
+        found = columns.find(reading.names, named)
         if found:
-            start = bom + text.size_in(head[:end], encoding)
-            return Layout(encoding, delimiter, tuple(names), len(names), found, start, amounts)
-    for delimiter, fields, _ in readings:
-        if not named and _is_row(fields, amounts=amounts):
-            return Layout(encoding, delimiter, None, len(fields), BY_POSITION, bom, amounts)
-    raise _unreadable(max((fields for _, fields, _ in readings), key=len), named)
-
-
-def first_fields(data: text.Data, *, final: bool) -> list[str]:
-    """What stands in the first record of the file that begins with `data`, for a person who is to say which column is
-    which: read under the delimiter that gives the most fields. Nothing when there is no whole record."""
-    encoding, bom = text.by_bom(data)
-    head = data[bom : bom + HEAD_BYTES]
-    if encoding != text.UTF8:
-        head = text.to_utf8(head, encoding, final=final)
-    readings = [_first_record(head, delimiter, final=final)[0] for delimiter in DELIMITERS]
-    return [text.decode(field.encode("latin-1")) for field in max(readings, key=len)]
-
-
-def _first_record(head: text.Data, delimiter: str, *, final: bool) -> tuple[list[str], int]:
-    """The first record that is not a blank line, with the offset of its end; no fields when `head` holds none whole."""
-    for record in records.read(head, delimiter, final=final):
-        if record.fields:
-            return record.fields, record.end
-    return [], 0
+            names = reading.names
+            return Layout(heading.encoding, reading.delimiter, names, len(names), found, reading.end, amounts)
+    for reading in heading.readings:
+        if not named and _is_row(reading.fields, amounts=amounts):
+            width = len(reading.fields)
+            return Layout(heading.encoding, reading.delimiter, None, width, BY_POSITION, heading.start, amounts)
+    raise missing_columns(
+        heading,
+        "department and sales",
+        "Name the columns “Department Name”, “Date” and “Number of Sales”, or say which column is which.",
+        columns.asked(named or {}),
+    )
 
 
 def _is_row(fields: list[str], *, amounts: bool) -> bool:
@@ -111,25 +87,3 @@ def _is_row(fields: list[str], *, amounts: bool) -> bool:
     department, day, sales = (field.encode("latin-1") for field in fields)
     rule = rules.amount if amounts else rules.whole
     return None not in (rules.department(department), rules.month(day), rule(sales))
-
-
-def _unreadable(fields: list[str], named: columns.Named | None) -> EngineError:
-    """What is wrong with a file whose first record is `fields`."""
-    if any("\0" in field for field in fields):
-        return _not_csv()
-    shown = ", ".join(text.decode(field.encode("latin-1"))[:40] for field in fields[:20])
-    names = columns.asked(named or {})
-    asked = f" (columns asked for: {', '.join(names)})" if names else ""
-    return EngineError(
-        "missing_columns",
-        f"No columns for department and sales were found{asked}. The first line reads: {shown}. "
-        "Name the columns “Department Name”, “Date” and “Number of Sales”, or say which column is which.",
-    )
-
-
-def _empty() -> EngineError:
-    return EngineError("empty_file", "The file is empty. Export it again and check that it has rows.")
-
-
-def _not_csv() -> EngineError:
-    return EngineError("not_csv", "This does not look like a CSV file. Export the table as CSV and upload that.")

@@ -1,5 +1,6 @@
 """What the database keeps of jobs, their results, and who is told of them."""
 
+from reports.models.customers import Customer
 from reports.models.jobs import FINISHED, OPEN, Checkpoint, Job
 from reports.models.results import DepartmentTotal, MonthTotal, RejectedRows, Share
 from reports.models.webhooks import Delivery, Webhook
@@ -10,6 +11,7 @@ __all__ = [
     "OPEN",
     "Attempt",
     "Checkpoint",
+    "Customer",
     "Delivery",
     "DepartmentTotal",
     "Job",

@@ -9,9 +9,19 @@ from django.db.models import Q
 
 from uploads.models import Upload
 
+# What a file is when nobody has said so.
+DEFAULT_KIND = "sales"
+
+
+def kinds() -> list[tuple[str, str]]:
+    """The kinds there are. Pipelines know of models, not the other way round."""
+    from reports.pipelines import pipelines
+
+    return [(kind, str(pipeline.title)) for kind, pipeline in pipelines().items()]
+
 
 class Job(models.Model):
-    """One aggregation of one upload. Its row is the truth about it; only `reports.lifecycle` changes it.
+    """One run over one upload: an aggregation, an import. Its row is the truth; only `reports.lifecycle` changes it.
 
     `status` says how far the job is, the lease says whether a worker holds it: ``processing`` without a lease waits,
     for bytes or for a worker. `version` grows with every visible change, uploads' progress included.
@@ -24,13 +34,12 @@ class Job(models.Model):
         FAILED = "failed"
         CANCELLED = "cancelled"
 
-    class Kind(models.TextChoices):
-        SALES = "sales"
-
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="jobs")
     upload = models.ForeignKey(Upload, on_delete=models.CASCADE, related_name="jobs")
-    kind = models.CharField(max_length=16, choices=Kind, default=Kind.SALES)
+    kind = models.CharField(
+        max_length=16, choices=kinds, default=DEFAULT_KIND, help_text="Which of `reports.pipelines` works on it."
+    )
     options = models.JSONField(default=dict, blank=True, help_text="What the user chose, such as the columns.")
     status = models.CharField(max_length=16, choices=Status, default=Status.PENDING)
 
@@ -65,6 +74,8 @@ class Job(models.Model):
     created_at = models.DateTimeField(auto_now_add=True)
     started_at = models.DateTimeField(null=True)
     finished_at = models.DateTimeField(null=True)
+    undo_requested_at = models.DateTimeField(null=True, help_text="From then on what it imported is being removed.")
+    undone_at = models.DateTimeField(null=True, help_text="When all of that was removed.")
 
     class Meta:
         constraints = [
@@ -87,6 +98,12 @@ class Job(models.Model):
             models.Index(fields=["status", "finished_at"], name="job_by_end"),
             # Whose turn it is.
             models.Index(fields=["owner", "claimed_at"], name="job_turns"),
+            # Imports being undone, of which there are few.
+            models.Index(
+                fields=["undo_requested_at"],
+                condition=Q(undo_requested_at__isnull=False, undone_at__isnull=True),
+                name="job_undoing",
+            ),
         ]
 
     def __str__(self) -> str:
@@ -95,6 +112,11 @@ class Job(models.Model):
     @property
     def is_finished(self) -> bool:
         return self.status in FINISHED
+
+    @property
+    def is_undone(self) -> bool:
+        """What it imported has been removed again, or is being removed."""
+        return self.undo_requested_at is not None
 
 
 OPEN = (Job.Status.PENDING, Job.Status.PROCESSING)

@@ -1,19 +1,41 @@
 """What a kind of CSV must know how to do. The worker does the rest: windows, checkpoints, leases, events."""
 
 import uuid
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import Any, ClassVar, NamedTuple
+
+from django.conf import settings
+from django.utils.functional import Promise
+
+from reports.models import Job
 
 # What a pipeline hands from window to window, as JSON; None before the first.
 Context = dict[str, Any]
 
 
 @dataclass(frozen=True)
+class Column:
+    """A column that a kind looks for: what people call it, the names it usually has in a header (normalised, see
+    `reports.engine.columns`), and whether a file can do without it.
+
+    `option` is the key by which an upload's metadata names it, if its role is not.
+    """
+
+    title: str | Promise
+    names: Sequence[str]
+    required: bool = True
+    option: str = ""
+
+
+@dataclass(frozen=True)
 class FoldedWindow:
     """`consumed` bytes were folded into `state`; 0 means that the window's first record does not end in it.
 
-    `rejected` are the lines of so many of its bad rows for the report of rejected rows.
+    `rejected` are the lines of so many of its bad rows for the report of rejected rows. `settle`, if there is one, is
+    called in the transaction that commits the window: it writes what the window gives, and returns the window as it
+    turned out.
     """
 
     consumed: int
@@ -23,6 +45,7 @@ class FoldedWindow:
     context: Context | None
     rejected: bytes = b""
     rejected_rows: int = 0
+    settle: Callable[[], "FoldedWindow"] | None = None
 
 
 @dataclass(frozen=True)
@@ -31,7 +54,7 @@ class Result:
     `files` stored for it, to be deleted should the claim turn out to be lost."""
 
     fields: dict[str, Any]
-    records: Iterable[Callable[[], object]]
+    records: Iterable[Callable[[], object]] = ()
     files: tuple[str, ...] = ()
 
 
@@ -53,44 +76,85 @@ class SoFar:
     months: Sequence[Line]
 
 
-class Pipeline(Protocol):
-    """States are opaque bytes to everybody else; `merge` must give the same whatever the grouping."""
+class Pipeline(ABC):
+    """A kind of CSV. States are opaque bytes to everybody else; `merge` must give the same whatever the grouping.
 
-    def fold(
-        self,
-        data: bytes,
-        *,
-        context: Context | None,
-        options: Mapping[str, Any],
-        final: bool,
-        rows_before: int,
-        bad_rows_before: int,
-    ) -> FoldedWindow:
-        """Fold the whole records at the beginning of `data`; so many rows came before it, so many of them bad.
+    `one_at_a_time`: an owner's jobs of this kind take turns, oldest first. `can_be_undone`: what a job has written for
+    its owner can be removed again, by `undo`. `has_result`: it ends in totals, which are shown, shared, downloaded.
+    """
+
+    kind: ClassVar[str]
+    title: ClassVar[str | Promise]
+    columns: ClassVar[Mapping[str, Column]]
+    reasons: ClassVar[Mapping[str, str | Promise]]
+    one_at_a_time: ClassVar[bool] = False
+    can_be_undone: ClassVar[bool] = False
+    has_result: ClassVar[bool] = False
+
+    @property
+    def window_bytes(self) -> int:
+        """How much is folded between two checkpoints."""
+        return int(settings.WINDOW_BYTES)
+
+    @abstractmethod
+    def fold(self, data: bytes, job: Job, *, final: bool) -> FoldedWindow:
+        """Fold the whole records at the beginning of `data`, for `job` as it stands before.
 
         Raises `reports.engine.EngineError` when the file cannot be read.
         """
-        ...
 
+    @abstractmethod
     def merge(self, states: Sequence[bytes]) -> bytes:
         """One state for what several tell, in order. Raises `reports.engine.EngineError`."""
-        ...
 
+    @abstractmethod
     def finish(self, states: Sequence[bytes], *, context: Context, job_id: uuid.UUID, token: uuid.UUID) -> Result:
         """Make the result from all states, storing files under names that carry the claim's token.
 
         Raises `reports.engine.EngineError`.
         """
-        ...
 
-    def so_far(self, states: Sequence[bytes], *, largest: int) -> SoFar:
-        """What `states` tell before the job has ended. Raises `reports.engine.EngineError`."""
-        ...
+    def so_far(self, states: Sequence[bytes], *, largest: int) -> SoFar | None:
+        """What `states` tell before the job has ended, if there is more to tell than how far it is. Raises
+        `reports.engine.EngineError`."""
+        return None
 
+    @abstractmethod
     def rejected_header(self, context: Context) -> str:
         """The first line of the report of rejected rows."""
-        ...
 
+    @abstractmethod
+    def fields_before_error(self, context: Context) -> int:
+        """How many fields stand between a rejected row's number and its error. The others come behind that."""
+
+    @abstractmethod
     def rejected_note(self, context: Context, text: str) -> str:
         """A line of that report with `text` where the errors stand."""
-        ...
+
+    def rejected_encoding(self, job: Job) -> str:
+        """What the report's lines are stored in."""
+        return "utf-8"
+
+    def reason(self, code: str, options: Mapping[str, Any]) -> str:
+        """Why rows were rejected, in the reader's language."""
+        return str(self.reasons.get(code, code))
+
+    @abstractmethod
+    def header(self, context: Context) -> Sequence[str]:
+        """The file's own header; nothing for a file without one."""
+
+    @abstractmethod
+    def found(self, context: Context) -> dict[str, str]:
+        """Which column was taken for what, by the header's names; empty for a role without a column, and nothing at
+        all for a file that has no header."""
+
+    def check_undo(self, job: Job) -> None:  # noqa: B027  (nothing speaks against it, unless somebody says so)
+        """Raise `Refusal` (409) if what `job` has written must not be removed."""
+
+    def undo(self, job: Job) -> None:
+        """Remove what `job` has written for its owner, in steps, each a transaction; to be called again if it was cut
+        short."""
+        raise NotImplementedError
+
+    def let_go(self, job: Job) -> None:  # noqa: B027  (most leave nothing)
+        """`job` is about to be deleted: what it has written and stays must no longer name it."""

@@ -9,46 +9,55 @@ from itertools import islice
 from typing import Any
 
 from django.conf import settings
+from django.utils.translation import gettext_lazy as _
 
 from reports import bulk, results
-from reports.engine import Before, Layout, Means, Partial, detect_layout, fold
+from reports.engine import Before, Layout, Means, Partial, columns, detect_layout, fold
 from reports.engine.numbers import Number, text, total
 from reports.engine.rejects import header, note
 from reports.engine.result import csv_lines
 from reports.limits import limits
-from reports.models import DepartmentTotal, MonthTotal
-from reports.pipelines.base import Context, FoldedWindow, Line, Result, SoFar
+from reports.models import DepartmentTotal, Job, MonthTotal
+from reports.pipelines.base import Column, Context, FoldedWindow, Line, Pipeline, Result, SoFar
 
 # Lines of the result written in one transaction.
 BATCH_ROWS = 5000
+_NOT_AN_AMOUNT = _("the sales are not a number")
 
 
-class SalesPipeline:
+class SalesPipeline(Pipeline):
     """The engine, made a pipeline. Options: ``columns``, a mapping of role to header name; ``amounts``."""
 
-    def fold(
-        self,
-        data: bytes,
-        *,
-        context: Context | None,
-        options: Mapping[str, Any],
-        final: bool,
-        rows_before: int,
-        bad_rows_before: int,
-    ) -> FoldedWindow:
-        if context is None:
-            amounts = bool(options.get("amounts"))
-            layout = detect_layout(data, final=final, named=options.get("columns"), amounts=amounts)
+    kind = "sales"
+    title = _("Sales")
+    columns = {
+        "department": Column(_("Department"), columns.NAMES["department"]),
+        "date": Column(_("Date"), columns.NAMES["date"], required=False),
+        "sales": Column(_("Sales"), columns.NAMES["sales"]),
+    }
+    reasons = {
+        "wrong_number_of_fields": _("the number of fields differs from the header's"),
+        "empty_department": _("the department is empty"),
+        "invalid_date": _("the date is not a day written YYYY-MM-DD"),
+        "invalid_sales": _("the sales are not a whole number from 0"),
+        "too_long": _("the row is too long; a quotation mark is probably not closed"),
+    }
+    has_result = True
+
+    def fold(self, data: bytes, job: Job, *, final: bool) -> FoldedWindow:
+        if job.context is None:
+            amounts = bool(job.options.get("amounts"))
+            layout = detect_layout(data, final=final, named=job.options.get("columns"), amounts=amounts)
             if layout is None:
                 return FoldedWindow(consumed=0, rows=0, bad_rows=0, state=b"", context=None)
             start, skipping = layout.data_start, False
         else:
-            layout, start, skipping = Layout.from_json(context["layout"]), 0, context["skipping"]
+            layout, start, skipping = Layout.from_json(job.context["layout"]), 0, job.context["skipping"]
         window = fold(
             data[start:] if start else data,
             layout,
             final=final,
-            before=Before(rows_before, bad_rows_before, skipping),
+            before=Before(job.rows, job.bad_rows, skipping),
             means=Means(limits(), settings.FOLD_THREADS),
         )
         return FoldedWindow(
@@ -93,8 +102,34 @@ class SalesPipeline:
     def rejected_header(self, context: Context) -> str:
         return header(Layout.from_json(context["layout"]))
 
+    def fields_before_error(self, context: Context) -> int:
+        return int(context["layout"]["width"])
+
     def rejected_note(self, context: Context, text: str) -> str:
         return note(Layout.from_json(context["layout"]), text)
+
+    def rejected_encoding(self, job: Job) -> str:
+        """As they stand in the file, whose encoding is known only at its end."""
+        return job.encoding if job.encoding == "windows-1252" else "utf-8"
+
+    def reason(self, code: str, options: Mapping[str, Any]) -> str:
+        return (
+            str(_NOT_AN_AMOUNT) if code == "invalid_sales" and options.get("amounts") else super().reason(code, options)
+        )
+
+    def header(self, context: Context) -> Sequence[str]:
+        return context["layout"]["header"] or []
+
+    def found(self, context: Context) -> dict[str, str]:
+        layout = context["layout"]
+        # Reports that are older than the second version of layouts do not tell.
+        if layout["version"] < 2 or not layout["header"]:
+            return {}
+        positions = {role: layout["columns"][role] for role in self.columns}
+        positions["department"] = positions["department"][0]
+        return {
+            role: layout["header"][position] if position is not None else "" for role, position in positions.items()
+        }
 
 
 def _stored(layout: Layout) -> dict[str, Any]:

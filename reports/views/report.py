@@ -38,7 +38,9 @@ def table(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
 @login_required
 def run_again(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
     """A new job over the same file, with the columns and options of the form."""
-    job = lifecycle.run_again(load_job(request, pk), options.from_form(request.POST))
+    old = load_job(request, pk)
+    kind, chosen = options.from_form(request.POST, old.kind)
+    job = lifecycle.run_again(old, chosen, kind=kind)
     return HttpResponseRedirect(reverse("report", args=[job.pk]))
 
 

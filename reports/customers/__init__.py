@@ -1,0 +1,1 @@
+"""Customers: imported, listed, changed, exported, and removed again."""

@@ -1,0 +1,202 @@
+"""Kinds that are read row by row, by rules in plain Python: columns by header, a judge of rows, perhaps a place where
+good rows are kept.
+
+All reasons of a bad row are told. The report's lines are UTF-8, whatever the file is.
+"""
+
+import json
+import uuid
+from abc import abstractmethod
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from operator import itemgetter
+from typing import Any, ClassVar
+
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import override
+
+from reports.engine.records import line
+from reports.engine.sheet import Rows, Sheet, detect_sheet, read_rows
+from reports.limits import limits
+from reports.models import Job
+from reports.pipelines.base import Context, FoldedWindow, Pipeline, Result
+
+FIELDS = "wrong_number_of_fields"
+TOO_LONG = "too_long"
+
+
+@dataclass
+class Judged:
+    """The rows of a window: `values` are the trimmed fields of each in the order of the pipeline's columns, None where
+    they cannot be told apart; `reasons`, by index, are why rows are bad. `first` is the number of the first one."""
+
+    first: int
+    values: list[tuple[str, ...] | None]
+    reasons: dict[int, list[str]] = field(default_factory=dict)
+
+    def good(self) -> Iterator[tuple[int, tuple[str, ...]]]:
+        """Index and values of each row that is good."""
+        bad = self.reasons
+        return ((index, values) for index, values in enumerate(self.values) if values is not None and index not in bad)
+
+
+class RowsPipeline(Pipeline):
+    """Subclasses say what the `columns` are, `judge` rows, and `keep` the good ones."""
+
+    reasons: ClassVar[Mapping[str, str | Promise]] = {}
+    _reasons_of_all: ClassVar[Mapping[str, str | Promise]] = {
+        FIELDS: _("the number of fields differs from the header's"),
+        TOO_LONG: _("the row is too long; a quotation mark is probably not closed"),
+    }
+
+    def __init_subclass__(cls) -> None:
+        cls.reasons = {**RowsPipeline._reasons_of_all, **cls.reasons}
+
+    @abstractmethod
+    def judge(self, values: tuple[str, ...]) -> list[str]:
+        """Why a row is bad, as codes of `reasons`: nothing for a good one. `values` are in the order of `columns`,
+        trimmed, and empty for a column that the file does not have."""
+
+    def keep(self, job: Job, rows: Judged) -> None:
+        """Write the good rows, in the transaction that commits their window; may find more reasons against some."""
+
+    def fold(self, data: bytes, job: Job, *, final: bool) -> FoldedWindow:
+        start, skipping = 0, False
+        if job.context is None:
+            sheet = self._detect(data, job, final=final)
+            if sheet is None:
+                return FoldedWindow(consumed=0, rows=0, bad_rows=0, state=b"", context=None)
+            start = sheet.data_start
+        else:
+            sheet, skipping = Sheet.from_json(job.context["sheet"]), job.context["skipping"]
+        read = read_rows(data[start:] if start else data, sheet, final=final, skipping=skipping, limits=limits())
+        judged = self._judged(read, sheet, first=job.rows + 1)
+        window = FoldedWindow(
+            consumed=start + read.consumed,
+            rows=len(read.rows),
+            bad_rows=0,
+            state=b"",
+            context={"sheet": sheet.to_json(), "skipping": read.skipping},
+        )
+
+        def settle() -> FoldedWindow:
+            # Called again, it starts from what the rows alone tell.
+            settled = replace(judged, reasons={index: [*codes] for index, codes in judged.reasons.items()})
+            self.keep(job, settled)
+            return self._settled(window, read, sheet, settled, room=limits().rejected_rows - job.bad_rows)
+
+        return replace(window, settle=settle)
+
+    def merge(self, states: Sequence[bytes]) -> bytes:
+        counted, utf8 = _merged(states)
+        return _state(counted, utf8=utf8)
+
+    def finish(self, states: Sequence[bytes], *, context: Context, job_id: uuid.UUID, token: uuid.UUID) -> Result:
+        counted, utf8 = _merged(states)
+        sheet = Sheet.from_json(context["sheet"])
+        return Result({"reasons": dict(counted), "encoding": sheet.encoding if utf8 else "windows-1252"})
+
+    def rejected_header(self, context: Context) -> str:
+        return line(["rowNumber", *self.columns, "error", *self._other_names(Sheet.from_json(context["sheet"]))])
+
+    def fields_before_error(self, context: Context) -> int:
+        return len(self.columns)
+
+    def rejected_note(self, context: Context, text: str) -> str:
+        return line(["", *([""] * len(self.columns)), text])
+
+    def header(self, context: Context) -> Sequence[str]:
+        return [str(name) for name in context["sheet"]["header"]]
+
+    def found(self, context: Context) -> dict[str, str]:
+        sheet = context["sheet"]
+        places = sheet["positions"]
+        return {role: sheet["header"][places[role]] if role in places else "" for role in self.columns}
+
+    def _detect(self, data: bytes, job: Job, *, final: bool) -> Sheet | None:
+        sheet = detect_sheet(
+            data,
+            final=final,
+            usual={role: column.names for role, column in self.columns.items()},
+            required=[role for role, column in self.columns.items() if column.required],
+            named=job.options.get("columns"),
+        )
+        # Every database takes these; columns are found by their positions.
+        return sheet and replace(sheet, header=tuple(name.replace("\0", "\ufffd") for name in sheet.header))
+
+    def _judged(self, read: Rows, sheet: Sheet, *, first: int) -> Judged:
+        take = _taker([sheet.positions.get(role) for role in self.columns])
+        width, judge = len(sheet.header), self.judge
+        judged = Judged(first, [])
+        for index, fields in enumerate(read.rows):
+            if len(fields) != width or index in read.too_long:
+                judged.values.append(None)
+                judged.reasons[index] = [TOO_LONG if index in read.too_long else FIELDS]
+                continue
+            values = take(fields)
+            judged.values.append(values)
+            if codes := judge(values):
+                judged.reasons[index] = codes
+        return judged
+
+    def _settled(self, window: FoldedWindow, read: Rows, sheet: Sheet, judged: Judged, *, room: int) -> FoldedWindow:
+        counted = Counter(code for codes in judged.reasons.values() for code in set(codes))
+        listed = sorted(judged.reasons)[: max(room, 0)]
+        places = self._places(sheet)
+        lines = []
+        for index in listed:
+            told = self._told(judged.reasons[index])
+            lines.append(self._rejected(read.rows[index], judged.first + index, told, places))
+        return replace(
+            window,
+            bad_rows=len(judged.reasons),
+            state=_state(counted, utf8=read.utf8),
+            rejected="".join(lines).encode("utf-8", "replace"),
+            rejected_rows=len(listed),
+            settle=None,
+        )
+
+    def _places(self, sheet: Sheet) -> list[int | None]:
+        """Where the report's fields are in a row: those of the columns, under their roles, then all others, so that
+        nothing of a row is left out."""
+        taken = [sheet.positions.get(role) for role in self.columns]
+        return [*taken, *(place for place in range(len(sheet.header)) if place not in taken)]
+
+    def _other_names(self, sheet: Sheet) -> list[str]:
+        return [sheet.header[place] for place in self._places(sheet)[len(self.columns) :] if place is not None]
+
+    def _rejected(self, fields: Sequence[str], number: int, told: str, places: Sequence[int | None]) -> str:
+        """A line of the report. What is behind the header's last column comes last."""
+        known = ["" if place is None or place >= len(fields) else fields[place] for place in places]
+        width, beyond = len(self.columns), sum(place is not None for place in places)
+        return line([number, *known[:width], told, *known[width:], *fields[beyond:]])
+
+    def _told(self, codes: Sequence[str]) -> str:
+        with override("en"):
+            return "; ".join(str(self.reasons[code]) for code in codes)
+
+
+def _taker(positions: Sequence[int | None]) -> Any:
+    """What takes the fields at these positions, trimmed; an empty text for None."""
+    places = [-1 if position is None else position for position in positions]
+    if len(places) == 1:
+        return lambda fields: ((*fields, "")[places[0]].strip(),)
+    get = itemgetter(*places)
+    if -1 in places:
+        return lambda fields: tuple(map(str.strip, get((*fields, ""))))
+    return lambda fields: tuple(map(str.strip, get(fields)))
+
+
+def _state(counted: Mapping[str, int], *, utf8: bool) -> bytes:
+    return json.dumps({"reasons": counted, "utf8": utf8}).encode()
+
+
+def _merged(states: Sequence[bytes]) -> tuple[Counter[str], bool]:
+    counted: Counter[str] = Counter()
+    utf8 = True
+    for state in map(json.loads, states):
+        counted.update(state["reasons"])
+        utf8 &= state["utf8"]
+    return counted, utf8
