@@ -13,7 +13,7 @@ from accounts import tokens
 from accounts.models import User
 from reports import runner
 from reports.models import Job
-from uploads import lifecycle, parts
+from uploads import lifecycle, metadata, parts
 from uploads.models import Upload
 
 PASSWORD = "correct horse battery"
@@ -98,9 +98,16 @@ def make_upload(user: User) -> MakeUpload:
     """make_upload(data, chunk=bytes a part, whole=False: without the last part) -> an upload with its job."""
 
     def make(
-        data: bytes, *, chunk: int | None = None, whole: bool = True, owner: User | None = None, name: str = "sales.csv"
+        data: bytes,
+        *,
+        chunk: int | None = None,
+        whole: bool = True,
+        owner: User | None = None,
+        name: str = "sales.csv",
+        kind: str = "sales",
     ) -> Upload:
-        upload = lifecycle.create(owner or user, length=len(data), metadata=f"filename {b64(name)}")
+        described = metadata.write({"filename": name, "kind": kind})
+        upload = lifecycle.create(owner or user, length=len(data), metadata=described)
         if not data:
             return parts.finish_if_whole(upload)
         size = chunk or len(data)
@@ -131,6 +138,16 @@ def finished(make_job: Callable[..., Job]) -> Callable[..., Job]:
         runner.run_all()
         job.refresh_from_db()
         return job
+
+    return run
+
+
+@pytest.fixture
+def imported(finished: Callable[..., Job]) -> Callable[..., Job]:
+    """imported(data, …) -> the job of a file of customers after a worker has done all it can."""
+
+    def run(data: bytes, **kwargs: Any) -> Job:
+        return finished(data, kind="customers", **{"name": "customers.csv", **kwargs})
 
     return run
 

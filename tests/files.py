@@ -73,3 +73,12 @@ def rejected_by_csv(path: Path) -> Iterator[list[str]]:
                 yield ["rowNumber", *row, "error"]
             elif not row[2].isdecimal():
                 yield [str(number), *row, "the sales are not a whole number from 0"]
+
+
+def customers_csv(rows: int, *, first: int = 1) -> bytes:
+    """Customers with numbers from `first` on, all good."""
+    lines = (
+        f"Person {number},person.{number}@example.org,+49 30 {number},Company {number % 50}\n"
+        for number in range(first, first + rows)
+    )
+    return ("name,email,phone,company\n" + "".join(lines)).encode()
