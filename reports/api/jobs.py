@@ -3,7 +3,7 @@
 import re
 import uuid
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
@@ -18,8 +18,9 @@ from accounts.api.schemas import problems
 from accounts.errors import Refusal
 from accounts.ownership import load_owned
 from reports import lifecycle
+from reports.api.kinds import Kind
 from reports.api.refusals import JOB_OPEN
-from reports.api.schemas import JobOut, Kind, Status, describe
+from reports.api.schemas import JobOut, Status, describe
 from reports.models import Job
 from reports.pipelines import pipelines
 
@@ -40,13 +41,9 @@ def _no_number(asked: object) -> object:
     return asked
 
 
-def _described(**schema: str) -> WithJsonSchema:
+def _described(**schema: Any) -> WithJsonSchema:
     """Without the null that these have in Python and no query can have."""
     return WithJsonSchema({"type": "string", **schema})
-
-
-def _enum(values: list[str]) -> WithJsonSchema:
-    return WithJsonSchema({"type": "string", "enum": values})
 
 
 # One that every database can compare.
@@ -57,7 +54,9 @@ Time = Annotated[
 
 class JobFilters(Paging):
     status: list[Status] = Field(default=[], max_length=5, description="Jobs with one of these.")
-    kind: Annotated[Kind | None, _enum(list(pipelines()))] = Field(default=None, description="Jobs of this kind.")
+    kind: Annotated[Kind | None, _described(enum=list(pipelines()))] = Field(
+        default=None, description="Jobs of this kind."
+    )
     file_key: Annotated[uuid.UUID | None, _described(format="uuid")] = Field(
         default=None, description="Jobs over this file."
     )

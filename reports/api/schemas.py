@@ -2,23 +2,22 @@
 
 import uuid
 from datetime import datetime
-from typing import Annotated, Literal, cast
+from typing import Literal, cast
 
 from django.http import HttpRequest
 from django.urls import reverse
-from pydantic import ConfigDict, Field, WithJsonSchema
+from pydantic import ConfigDict, Field
 
 from accounts.api.schemas import In, Out
 from reports import columns, models, signed, words
 from reports import options as chosen
+from reports.api.kinds import ChosenColumns, FoundColumns, Kind
 from reports.formats import FORMATS
-from reports.pipelines import pipeline_for, pipelines
+from reports.pipelines import pipeline_for
 from reports.snapshots import Snapshot
 from reports.snapshots import describe as snapshot_of
 from uploads.models import Upload
 
-# Those there are; a string for whoever reads the description, not a list that is closed for ever.
-Kind = Annotated[str, WithJsonSchema({"type": "string", "enum": list(pipelines())})]
 Status = Literal["pending", "processing", "completed", "failed", "cancelled"]
 State = Literal[
     "uploading", "queued", "processing", "cancelling", "done", "done_with_rejects", "failed", "cancelled", "undone"
@@ -26,24 +25,6 @@ State = Literal[
 FileState = Literal["receiving", "complete", "expired", "cancelled"]
 Action = Literal["cancel", "retry", "again", "undo", "delete"]
 ERRORS_FILE = "errors.csv"
-
-
-class Columns(In):
-    """The header's names of columns that are not found by themselves; null for those that are. Those of one kind."""
-
-    department: str | None = Field(
-        default=None, max_length=chosen.MAX_NAME_LENGTH, description="What rows are grouped by."
-    )
-    date: str | None = Field(
-        default=None, max_length=chosen.MAX_NAME_LENGTH, description="Empty: there is none, so no date is checked."
-    )
-    sales: str | None = Field(default=None, max_length=chosen.MAX_NAME_LENGTH, description="What is added up.")
-    name: str | None = Field(default=None, max_length=chosen.MAX_NAME_LENGTH, description="Of customers.")
-    email: str | None = Field(default=None, max_length=chosen.MAX_NAME_LENGTH, description="Of customers.")
-    phone: str | None = Field(
-        default=None, max_length=chosen.MAX_NAME_LENGTH, description="Of customers. Empty: there is none."
-    )
-    company: str | None = Field(default=None, max_length=chosen.MAX_NAME_LENGTH, description="Of customers.")
 
 
 class Options(In):
@@ -55,12 +36,12 @@ class Options(In):
         }
     )
 
-    columns: Columns = Columns()
+    columns: ChosenColumns = Field(default={})
     amounts: bool = Field(default=False, strict=True, description="Sales may be decimals, and negative.")
 
     def chosen(self, kind: str) -> chosen.Options:
         """As a job of that kind keeps them. Raises `Refusal` (400)."""
-        return chosen.from_api(kind, self.columns.model_dump(), amounts=self.amounts)
+        return chosen.from_api(kind, self.columns, amounts=self.amounts)
 
 
 class Work(Options):
@@ -69,18 +50,6 @@ class Work(Options):
     kind: Kind | None = Field(
         default=None, description="What the file is; by default that of the job that is run again, else `sales`."
     )
-
-
-class FoundColumns(Out):
-    """Which columns were read, by the header's names: those of the job's kind; null for one that the file has not."""
-
-    department: str | None = Field(default=None)
-    date: str | None = Field(default=None, description="null: none, so no date was checked.")
-    sales: str | None = Field(default=None)
-    name: str | None = Field(default=None)
-    email: str | None = Field(default=None)
-    phone: str | None = Field(default=None)
-    company: str | None = Field(default=None)
 
 
 class Failure(Out):
@@ -184,8 +153,8 @@ def describe(job: models.Job, request: HttpRequest | None = None) -> JobOut:
         file_key=job.upload_id,
         file_name=job.upload.filename,
         file_state=cast(FileState, job.upload.state),
-        options=Options(columns=Columns(**job.options.get("columns", {})), amounts=job.options.get("amounts", False)),
-        columns=_found(columns.found_in(job)),
+        options=Options(columns=_chosen(job), amounts=job.options.get("amounts", False)),
+        columns={role: name or None for role, name in columns.found_in(job).items()} or None,
         encoding=job.encoding or None,
         departments=job.departments,
         total=job.total or None,
@@ -204,10 +173,9 @@ def describe(job: models.Job, request: HttpRequest | None = None) -> JobOut:
     )
 
 
-def _found(found: dict[str, str]) -> FoundColumns | None:
-    if not found:
-        return None
-    return FoundColumns(**{role: name or None for role, name in found.items()})
+def _chosen(job: models.Job) -> dict[str, str | None]:
+    named = job.options.get("columns", {})
+    return {role: named.get(role) for role in pipeline_for(job.kind).columns}
 
 
 def _actions(job: models.Job, seen: Snapshot) -> list[Action]:

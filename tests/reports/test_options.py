@@ -36,7 +36,7 @@ def metadata(**pairs: str) -> str:
     ],
 )
 def test_they_are_read_from_an_uploads_metadata(pairs: dict[str, str], expected: options.Options) -> None:
-    assert options.parse(pairs) == expected
+    assert options.parse(pairs) == ("sales", expected)
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,7 @@ def test_they_are_read_from_an_uploads_metadata(pairs: dict[str, str], expected:
     ],
 )  # fmt: skip
 def test_they_are_read_from_a_form(fields: dict[str, str], expected: options.Options) -> None:
-    assert options.from_form(fields) == expected
+    assert options.from_form(fields, "sales") == ("sales", expected)
 
 
 NONSENSE = [
@@ -63,6 +63,11 @@ NONSENSE = [
     {"date": "Sale Date", "sales": "sale_date"},
     {"amounts": "maybe"},
     {"amounts": ""},
+    {"kind": ""},
+    {"kind": "Sales"},
+    {"kind": "customers", "name_column": ""},
+    {"kind": "customers", "email_column": "Contact", "company_column": "contact"},
+    {"kind": "customers", "amounts": "true"},
 ]
 
 
@@ -80,26 +85,39 @@ def test_nonsense_is_refused(pairs: dict[str, str]) -> None:
         ({"department": None, "date": None, "sales": None}, False, {}),
         ({"department": "Region", "date": "", "sales": None}, True,
          {"columns": {"department": "Region", "date": ""}, "amounts": True}),
-        ({"other": "x"}, False, {}),
     ],
 )  # fmt: skip
 def test_they_are_read_from_an_apis_request(
     columns: dict[str, str | None], amounts: bool, expected: options.Options
 ) -> None:
-    assert options.from_api(columns, amounts=amounts) == expected
+    assert options.from_api("sales", columns, amounts=amounts) == expected
 
 
-@pytest.mark.parametrize("columns", [nonsense for nonsense in NONSENSE if "amounts" not in nonsense])
+@pytest.mark.parametrize(
+    "columns",
+    [nonsense for nonsense in NONSENSE if not {"amounts", "kind"} & nonsense.keys()] + [{"other": "x"}, {"email": "x"}],
+)
 def test_nonsense_in_an_apis_request_is_refused(columns: dict[str, str]) -> None:
     with pytest.raises(Refusal) as refused:
-        options.from_api(columns, amounts=False)
+        options.from_api("sales", columns, amounts=False)
     assert (refused.value.status, refused.value.code) == (400, "bad_options")
 
 
 def test_nonsense_in_a_form_is_refused() -> None:
     with pytest.raises(Refusal) as refused:
-        options.from_form({"department": "Region", "sales": "region"})
+        options.from_form({"department": "Region", "sales": "region"}, "sales")
     assert refused.value.code == "bad_options"
+
+
+CUSTOMERS = {"name": "Who", "phone": ""}
+
+
+def test_another_kind_has_columns_of_its_own() -> None:
+    """Under keys that no client uses for anything else; `name` is many clients' word for the file's."""
+    pairs = {"kind": "customers", "name": "file.csv", "department": "x", "name_column": "Who", "phone_column": ""}
+    assert options.parse(pairs) == ("customers", {"columns": CUSTOMERS})
+    assert options.from_form({**pairs, "email_column": ""}, "sales") == ("customers", {"columns": CUSTOMERS})
+    assert options.from_api("customers", {**CUSTOMERS, "email": None}, amounts=False) == {"columns": CUSTOMERS}
 
 
 @pytest.mark.parametrize("pairs", NONSENSE)

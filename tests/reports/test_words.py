@@ -5,17 +5,30 @@ from django.utils import translation
 
 from reports import words
 from reports.engine import faults
+from reports.models import Job
+from reports.pipelines import pipeline_for
 from reports.templatetags.reports import state_label
 
 
 @pytest.mark.parametrize("amounts", [False, True])
 @pytest.mark.parametrize("fault", range(1, 32))
 def test_a_rejected_row_is_told_of_in_the_readers_language(fault: int, amounts: bool) -> None:
-    stored = faults.words(fault, amounts=amounts)
-    assert words.row(stored) == stored
+    stored, job = faults.words(fault, amounts=amounts), Job(options={"amounts": amounts})
+    assert words.row(job, stored) == stored
     with translation.override("de"):
-        assert words.row(stored) == "; ".join(words.reason(code, amounts=amounts) for code in faults.codes(fault))
-        assert " the " not in f" {words.row(stored)}"
+        assert words.row(job, stored) == "; ".join(words.reason(job, code) for code in faults.codes(fault))
+        assert " the " not in f" {words.row(job, stored)}"
+
+
+@pytest.mark.parametrize("kind", ["sales", "customers"])
+def test_every_kind_has_words_of_its_own_for_every_reason(kind: str) -> None:
+    job = Job(kind=kind)
+    codes = [*pipeline_for(kind).reasons]
+    english = [words.reason(job, code) for code in codes]
+    with translation.override("de"):
+        told = [words.reason(job, code) for code in codes]
+        assert words.row(job, "; ".join(english)) == "; ".join(told)
+        assert not set(told) & set(english)
 
 
 def test_a_failure_is_told_with_its_details_or_in_the_readers_language() -> None:
