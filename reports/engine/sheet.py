@@ -113,8 +113,9 @@ def _read(data: text.Data, delimiter: str, *, final: bool, skipping: bool, longe
                 break
             if record.fields is None:
                 too_long.append(len(rows))
-            rows.append(_decoded(record.fields or [bytes(piece[:_SHOWN_OF_TOO_LONG]).decode("latin-1")]))
-            read, skipping, plain = record.end - position, record.open, True
+            rows.append(_decoded(record.fields or [_beginning(piece)]))
+            plain = record.fields is None or text.is_utf8(data[position : record.end])
+            read, skipping = record.end - position, record.open
         utf8 &= plain
         position += read
     if skipping:
@@ -136,7 +137,10 @@ def _whole(data: text.Data, delimiter: str, *, final: bool) -> tuple[list[list[s
         characters = _start_of_last(contents, delimiter)
         size = len(contents[:characters].encode(text.UTF8 if utf8 else "latin-1"))
     rows = [fields for fields in found if fields]
-    return (rows if utf8 else [_decoded(fields) for fields in rows]), size, utf8
+    if utf8:
+        return rows, size, True
+    # What is left out does not count yet.
+    return [_decoded(fields) for fields in rows], size, text.is_utf8(data[:size])
 
 
 def _start_of_last(contents: str, delimiter: str) -> int:
@@ -146,6 +150,12 @@ def _start_of_last(contents: str, delimiter: str) -> int:
     for _fields in reader:
         ends = [ends[-1], reader.line_num]
     return sum(len(line) for _number, line in zip(range(ends[0]), _lines(contents), strict=False))
+
+
+def _beginning(piece: text.Data) -> str:
+    """What is shown of a record that is too long, as Latin-1."""
+    shown = piece[:_SHOWN_OF_TOO_LONG]
+    return shown[: text.whole_characters(shown)].decode("latin-1")
 
 
 def _lines(contents: str) -> Iterator[str]:
