@@ -10,13 +10,11 @@ from django.conf import settings
 from django.core.files.storage import default_storage
 from django.db import DatabaseError, close_old_connections, connection
 
-from reports import checkpoints, events, lifecycle, results, sources, stopping
+from reports import checkpoints, events, lifecycle, results, stopping
 from reports.engine import EngineError
 from reports.lifecycle import Claim, ClaimLost
-from reports.limits import limits
-from reports.models import Job
 from reports.pipelines import FoldedWindow, pipeline_for
-from reports.sources import Data, Source
+from reports.windows import Folded, Windows
 from uploads.reader import PartChanged, PartLost
 
 logger = logging.getLogger(__name__)
@@ -59,48 +57,44 @@ def _run(claim: Claim, lease: "_Lease") -> None:
     job = claim.rows().select_related("upload").first()
     if job is None:
         raise ClaimLost
-    source = sources.open_source(job, limits())
-    window_bytes = pipeline_for(job.kind).window_bytes
-    size = window_bytes
-    while True:
-        if not lease.go_on():
-            lifecycle.cancelled(claim)
+    with Windows(job) as windows:
+        while True:
+            if not lease.go_on():
+                lifecycle.cancelled(claim)
+                return
+            if stopping.requested():
+                lifecycle.release(claim)
+                return
+            folded = windows.next()
+            if folded is None:
+                break
+            if folded.window.settle is not None:
+                windows.fold_ahead()
+            windows.committed(_commit(claim, folded))
+        if not windows.at_end:
+            windows.keep()
+            lifecycle.release(claim, wanted_bytes=windows.wanted_bytes)
             return
-        if stopping.requested():
-            lifecycle.release(claim)
-            return
-        job.upload.refresh_from_db(fields=["state", "offset", "length"])
-        data = source.read(job.upload, size) if source else None
-        if source is None or data is None:
-            # More than there is now, or it would be tried again at once.
-            sources.keep(job, source)
-            lifecycle.release(claim, wanted_bytes=max(size, job.upload.offset - job.bytes_done + 1))
-            return
-        if data.final and not data.data and job.context is not None:
-            break
-        consumed = _fold_window(claim, job, source, data)
-        # Where not even one record ended, look at more at once.
-        size = window_bytes if consumed else size * 2
-    _finish(claim, job)
+    _finish(claim)
 
 
-def _fold_window(claim: Claim, job: Job, source: Source, data: Data) -> int:
-    """Fold and commit one window, and return how many bytes of it were consumed."""
-    folded = pipeline_for(job.kind).fold(data.data, job, final=data.final)
-    if folded.context is None or not (folded.consumed or data.final):
-        return 0
-    start = source.position
-    source.advance(folded.consumed)
+def _commit(claim: Claim, folded: Folded) -> FoldedWindow:
+    """Commit a folded window, and return it as it turned out."""
+    settled = folded.window
     stored: list[str] = []
 
-    def window(settled: FoldedWindow) -> lifecycle.Window:
+    def window() -> lifecycle.Window:
+        nonlocal settled
+        if settled.settle is not None:
+            settled = settled.settle()
         assert settled.context is not None
         if settled.rejected:
-            stored.append(results.store_rejected(settled.rejected, job_id=job.pk, token=claim.token, start=start))
+            name = results.store_rejected(settled.rejected, job_id=claim.job_id, token=claim.token, start=folded.start)
+            stored.append(name)
         return lifecycle.Window(
-            start=start,
-            end=source.position,
-            bytes_done=max(source.bytes_done, job.bytes_done),
+            start=folded.start,
+            end=folded.end,
+            bytes_done=folded.bytes_done,
             state=settled.state,
             rows=settled.rows,
             bad_rows=settled.bad_rows,
@@ -110,17 +104,16 @@ def _fold_window(claim: Claim, job: Job, source: Source, data: Data) -> int:
         )
 
     with _files(stored):
-        settle = folded.settle
-        committed = lifecycle.commit_window(claim, window(folded) if settle is None else lambda: window(settle()))
-    job.position, job.bytes_done, job.context = committed.end, committed.bytes_done, folded.context
-    job.rows += committed.rows
-    job.bad_rows += committed.bad_rows
-    events.announce_progress(job.pk)
-    return folded.consumed
+        lifecycle.commit_window(claim, window() if settled.settle is None else window)
+    events.announce_progress(claim.job_id)
+    return settled
 
 
-def _finish(claim: Claim, job: Job) -> None:
+def _finish(claim: Claim) -> None:
     """Make the result of a job whose file is folded to its end."""
+    job = claim.rows().first()
+    if job is None:
+        raise ClaimLost
     assert job.context is not None
     pipeline = pipeline_for(job.kind)
     result = pipeline.finish(checkpoints.states(job.pk), context=job.context, job_id=job.pk, token=claim.token)

@@ -4,8 +4,18 @@ from typing import ClassVar
 
 from django.conf import settings
 from django.db import models
+from django.db.backends.base.base import BaseDatabaseWrapper
 
 from reports.models.jobs import Job
+
+
+class KeyField(models.CharField[str, str]):
+    """Text that is only ever compared with itself: by its bytes, which PostgreSQL does much faster than by a language's
+    rules. SQLite does nothing else."""
+
+    def db_parameters(self, connection: BaseDatabaseWrapper) -> dict[str, str | None]:
+        collation = {"collation": "C"} if connection.vendor == "postgresql" else {}
+        return {**super().db_parameters(connection), **collation}
 
 
 class Customer(models.Model):
@@ -34,7 +44,7 @@ class Customer(models.Model):
     row_number = models.BigIntegerField(help_text="In its file; the first row is 1.")
     name = models.CharField(max_length=NAME_LENGTH)
     email = models.CharField(max_length=EMAIL_LENGTH)
-    email_key = models.CharField(max_length=EMAIL_LENGTH, editable=False, help_text="In small letters, for comparing.")
+    email_key = KeyField(max_length=EMAIL_LENGTH, editable=False, help_text="In small letters, for comparing.")
     phone = models.CharField(max_length=PHONE_LENGTH, blank=True)
     company = models.CharField(max_length=NAME_LENGTH)
     created_at = models.DateTimeField()
@@ -48,7 +58,7 @@ class Customer(models.Model):
         ]
         indexes = [
             # The owner's list, newest first.
-            models.Index(fields=["owner", "-id"], name="customer_newest"),
+            models.Index(fields=["owner", "id"], name="customer_newest"),
         ]
 
     def __str__(self) -> str:

@@ -79,7 +79,7 @@ def test_its_timeline_is_in_order_with_each_attempt_and_the_error(
     job = make_upload(DATA).jobs.get()
     lifecycle.claim()
     Job.objects.update(lease_until=Now() - timedelta(seconds=1))
-    monkeypatch.setattr(runner, "_fold_window", fail)
+    monkeypatch.setattr(runner, "_commit", fail)
     runner.run_all()
     Job.objects.update(lease_until=Now() - timedelta(seconds=1))
     held = lifecycle.claim()

@@ -41,13 +41,13 @@ def claim_and_die() -> None:
 
 def fail_once(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
     """The next window that is folded raises `error`."""
-    folded = runner._fold_window
+    folded = runner._commit
 
     def fold(*args: Any) -> int:
-        monkeypatch.setattr(runner, "_fold_window", folded)
+        monkeypatch.setattr(runner, "_commit", folded)
         raise error
 
-    monkeypatch.setattr(runner, "_fold_window", fold)
+    monkeypatch.setattr(runner, "_commit", fold)
 
 
 def test_a_job_that_waits_for_its_bytes_again_and_again_is_one_attempt(user: User) -> None:

@@ -15,9 +15,10 @@ from django.core.files.storage import default_storage
 
 from accounts.models import User
 from reports import checkpoints, downloads, lifecycle, results, runner, sources, stopping
-from reports.engine import Limits, Partial
+from reports.engine import Partial
 from reports.models import Checkpoint, DepartmentTotal, Job
-from reports.pipelines import pipeline_for
+from reports.pipelines import FoldedWindow, pipeline_for
+from reports.windows import Folded, Windows
 from tests.conftest import MakeUpload, append, b64
 from tests.files import HEADER, sales_csv
 from tests.reports.engine import reference
@@ -98,11 +99,10 @@ def test_a_worker_that_died_is_succeeded_from_the_last_checkpoint(make_upload: M
         held = lifecycle.claim()
         assert held is not None
         job = held.rows().select_related("upload").get()
-        source = sources.open_source(job, Limits())
-        assert source is not None
-        window = source.read(job.upload, 2000)
-        assert window is not None
-        runner._fold_window(held, job, source, window)
+        with Windows(job) as windows:
+            folded = windows.next()
+            assert folded is not None
+            runner._commit(held, folded)
         Job.objects.update(lease_until=None)
     assert Job.objects.get().bytes_done > 3 * 1900
     runner.run_all()
@@ -466,15 +466,15 @@ def test_a_worker_that_is_being_stopped_releases_its_job(
 def test_a_job_cancelled_between_windows_stops_there(make_upload: MakeUpload, monkeypatch: pytest.MonkeyPatch) -> None:
     data = sales_csv(1000)
     make_upload(data)
-    fold_window = runner._fold_window
+    commit = runner._commit
 
-    def cancel_after(*args: Any, **kwargs: Any) -> int:
-        consumed = fold_window(*args, **kwargs)
+    def cancel_after(claim: lifecycle.Claim, folded: Folded) -> FoldedWindow:
+        settled = commit(claim, folded)
         lifecycle.cancel(Job.objects.get())
-        return consumed
+        return settled
 
     with monkeypatch.context() as patched:
-        patched.setattr(runner, "_fold_window", cancel_after)
+        patched.setattr(runner, "_commit", cancel_after)
         runner.run_all()
     job = Job.objects.get()
     assert job.status == "cancelled"

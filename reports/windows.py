@@ -1,0 +1,112 @@
+"""A job's windows, read and folded one after another.
+
+While a window that is slow to commit is being committed, since it writes its rows, the next one is folded already. That
+is a matter of speed alone: what was folded ahead and is not committed is as if it had never been.
+"""
+
+import copy
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from types import TracebackType
+
+from reports import sources
+from reports.limits import limits
+from reports.models import Job
+from reports.pipelines import FoldedWindow, pipeline_for
+from reports.sources import Data
+from uploads.reader import PartChanged, PartLost
+
+
+@dataclass(frozen=True)
+class Folded:
+    """The contents ``[start, end)`` of the file, folded; `bytes_done` of the upload lie behind `end`."""
+
+    start: int
+    end: int
+    bytes_done: int
+    window: FoldedWindow
+
+
+class Windows:
+    """The windows of `job` from its position on."""
+
+    def __init__(self, job: Job) -> None:
+        self._job = copy.copy(job)
+        self._pipeline = pipeline_for(job.kind)
+        self._source = sources.open_source(job, limits())
+        self._size = self._pipeline.window_bytes
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="fold-ahead")
+        self._ahead: tuple[Data, Future[FoldedWindow]] | None = None
+        self.at_end = False
+
+    def __enter__(self) -> "Windows":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._pool.shutdown(cancel_futures=True)
+
+    @property
+    def wanted_bytes(self) -> int:
+        """How much more there must be than the job has done, for another look to be worth it: more than there is now,
+        or it would be tried again at once."""
+        return max(self._size, self._job.upload.offset - self._job.bytes_done + 1)
+
+    def next(self) -> Folded | None:
+        """The next window; None when there is none, now or, `at_end`, ever.
+
+        Raises `reports.engine.EngineError`, `uploads.reader.PartLost` and `PartChanged`.
+        """
+        while (taken := self._take()) is not None:
+            data, window = taken
+            if window.context is not None and (window.consumed or data.final):
+                return self._advance(window)
+            # Not even one record ended: look at more at once.
+            self._size *= 2
+        return None
+
+    def fold_ahead(self) -> None:
+        """Begin with the window that follows the one that `next` has given."""
+        with suppress(PartLost, PartChanged):
+            # What cannot be read is found again when it is that window's turn.
+            data = self._read()
+            if data is not None:
+                self._ahead = data, self._pool.submit(self._fold, data)
+
+    def committed(self, window: FoldedWindow) -> None:
+        """The window that `next` has given turned out like this."""
+        self._job.bad_rows += window.bad_rows
+
+    def keep(self) -> None:
+        """The job is let go, to go on when more bytes have come, perhaps here."""
+        sources.keep(self._job, self._source)
+
+    def _take(self) -> tuple[Data, FoldedWindow] | None:
+        if self._ahead is not None:
+            (ahead, folding), self._ahead = self._ahead, None
+            return ahead, folding.result()
+        data = self._read()
+        return None if data is None else (data, self._fold(data))
+
+    def _read(self) -> Data | None:
+        self._job.upload.refresh_from_db(fields=["state", "offset", "length"])
+        data = self._source.read(self._job.upload, self._size) if self._source else None
+        if data is not None and data.final and not data.data and self._job.context is not None:
+            self.at_end = True
+            return None
+        return data
+
+    def _fold(self, data: Data) -> FoldedWindow:
+        return self._pipeline.fold(data.data, self._job, final=data.final)
+
+    def _advance(self, window: FoldedWindow) -> Folded:
+        assert self._source is not None
+        job, start = self._job, self._source.position
+        self._source.advance(window.consumed)
+        job.position, job.bytes_done = self._source.position, max(self._source.bytes_done, job.bytes_done)
+        job.context = window.context
+        job.rows += window.rows
+        self._size = self._pipeline.window_bytes
+        return Folded(start, job.position, job.bytes_done, window)
