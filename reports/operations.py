@@ -19,7 +19,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from accounts.numbers import seconds
-from reports import lifecycle, workers
+from reports import lifecycle, turns, workers
 from reports.models import OPEN, Job
 from uploads.models import Part, Upload
 
@@ -55,7 +55,8 @@ def _ago(moment: datetime, now: datetime) -> str:
 
 
 def _open_jobs() -> QuerySet[Job]:
-    """Open jobs, each with `held`, `ready` (a worker could take it) and `waited`. Served by job_open_by_lease.
+    """Open jobs, each with `held`, `ready` (a worker could take it), `next` (no other of its owner's goes first) and
+    `waited`. Served by job_open_by_lease.
 
     Nothing tells since when exactly a job could have been taken; `waited` is at most what it has waited in vain.
     """
@@ -65,6 +66,7 @@ def _open_jobs() -> QuerySet[Job]:
     return Job.objects.filter(status__in=OPEN).annotate(
         held=Exists(Job.objects.filter(pk=OuterRef("pk"), lease_until__gte=Now())),
         ready=Exists(lifecycle.runnable().filter(pk=OuterRef("pk"))),
+        next=Exists(Job.objects.filter(turns.is_next(), pk=OuterRef("pk"))),
         waited=ExpressionWrapper(Now() - since, output_field=DurationField()),
     )
 
@@ -134,7 +136,7 @@ def _state(job: Any) -> tuple[str, str]:
         return "at_work", _("Being worked on")
     if job.ready:
         return "ready", _("Waiting for a worker")
-    return "waiting", _("Waiting for bytes")
+    return "waiting", _("Waiting for bytes") if job.next else _("Waiting for its turn")
 
 
 def _worker(worker: Any, jobs: Iterable[Numbers]) -> Numbers:

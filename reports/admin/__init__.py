@@ -1,5 +1,5 @@
-"""What operators see and do: the operations page, jobs with all that happened to them, and actions upon them."""
+"""What operators see and do: the operations page, jobs with all that happened to them, actions upon them, customers."""
 
-from reports.admin import jobs, webhooks
+from reports.admin import customers, jobs, webhooks
 
-__all__ = ["jobs", "webhooks"]
+__all__ = ["customers", "jobs", "webhooks"]

@@ -15,7 +15,7 @@ from django.utils.translation import gettext_lazy, ngettext
 from accounts.errors import Refusal
 from accounts.numbers import number, size
 from reports import lifecycle
-from reports.models import Checkpoint, Job, RejectedRows
+from reports.models import Checkpoint, Customer, Job, RejectedRows
 from uploads.models import Upload
 
 # Does one thing to a job and returns what to say about it, and the job to look at then.
@@ -25,7 +25,7 @@ Act = Callable[[Job], tuple[str, Job]]
 class JobActions(admin.ModelAdmin[Job]):
     """The actions ask for the permission to change jobs, deleting for the one to delete them."""
 
-    actions = ("retry", "cancel", "run_again")
+    actions = ("retry", "cancel", "run_again", "undo")
 
     def has_operate_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("reports.change_job")
@@ -52,6 +52,14 @@ class JobActions(admin.ModelAdmin[Job]):
             new = lifecycle.run_again(job, job.options)
             self.log_addition(request, new, f"Runs {job.pk} again.")
             return _("runs again as a new job."), new
+
+        return self._each(request, queryset, act)
+
+    @admin.action(description=gettext_lazy("Undo selected imports"), permissions=["operate"])
+    def undo(self, request: HttpRequest, queryset: QuerySet[Job]) -> HttpResponse | None:
+        def act(job: Job) -> tuple[str, Job]:
+            lifecycle.undo(job)
+            return _("is undone; what it had imported is removed."), job
 
         return self._each(request, queryset, act)
 
@@ -102,6 +110,7 @@ class JobActions(admin.ModelAdmin[Job]):
             shared=Exists(others),
             folded=Exists(Checkpoint.objects.filter(job=OuterRef("pk"))),
             listing=Exists(RejectedRows.objects.filter(job=OuterRef("pk"))),
+            imported=Exists(Customer.objects.filter(job=OuterRef("pk"))),
         )
         for job in jobs.select_related("upload").order_by("created_at", "pk"):
             listed += [str(job), _what_goes(job)]
@@ -128,4 +137,6 @@ def _what_goes(job: Any) -> list[str]:
         going.append(_("The report of rejected rows."))
     if job.folded:
         going.append(_("The checkpoints, from which it could have gone on."))
+    if job.imported:
+        going.append(_("The customers that it has imported stay. To remove them, undo it first."))
     return going

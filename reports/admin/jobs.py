@@ -24,6 +24,7 @@ from reports.admin import timeline
 from reports.admin.actions import JobActions
 from reports.admin.pages import OperationsPages
 from reports.models import Job, Share
+from reports.pipelines import pipeline_for
 from uploads.models import Upload
 
 
@@ -68,6 +69,7 @@ class JobAdmin(OperationsPages, JobActions):
         "duration",
         "department_count",
         "total_sales",
+        "imported_count",
         "facts",
     )
 
@@ -101,7 +103,8 @@ class JobAdmin(OperationsPages, JobActions):
             Job.Status.FAILED: _("Failed"),
             Job.Status.CANCELLED: _("Cancelled"),
         }
-        word = _("Cancelling") if snapshots.state_of(job) == "cancelling" else words[Job.Status(job.status)]
+        others = {"cancelling": _("Cancelling"), "undone": _("Undone")}
+        word = others.get(snapshots.state_of(job), words[Job.Status(job.status)])
         return format_html('<span class="op-state" data-state="{}">{}</span>', job.status, word)
 
     @admin.display(description=gettext_lazy("options"))
@@ -152,6 +155,12 @@ class JobAdmin(OperationsPages, JobActions):
     def total_sales(self, job: Job) -> str:
         return number(job.total)
 
+    @admin.display(description=gettext_lazy("imported"))
+    def imported_count(self, job: Job) -> str:
+        """Leads to those that are still there and were not deleted by hand."""
+        address = f"{reverse('admin:reports_customer_changelist')}?job__id__exact={job.pk}"
+        return format_html('<a href="{}">{}</a>', address, number(job.rows - job.bad_rows))
+
     @admin.display(description=gettext_lazy("what is known of the file"))
     def facts(self, job: Job) -> str:
         return json.dumps(job.context, ensure_ascii=False) if job.context else "–"
@@ -166,6 +175,9 @@ class JobAdmin(OperationsPages, JobActions):
         ]
         if obj is not None and obj.result_name:
             sets.append((_("Result"), {"fields": ["department_count", "total_sales", "encoding"]}))
+        if obj is not None and pipeline_for(obj.kind).can_be_undone:
+            undone = ["undone_at"] if obj.is_undone else []
+            sets.append((_("Import"), {"fields": ["imported_count", "encoding", *undone]}))
         claim = ["id", "version", "attempt", "claimed_at", "lease_until", "token", "position", "facts"]
         return [*sets, (_("Claim"), {"classes": ["collapse"], "fields": claim})]
 
@@ -178,13 +190,15 @@ class JobAdmin(OperationsPages, JobActions):
         if job is not None and self.has_view_permission(request, job):
             may = self.has_operate_permission(request)
             gone = job.upload.state in (Upload.State.EXPIRED, Upload.State.CANCELLED)
+            seen = snapshots.describe(job)
             extra |= timeline.of(job) | {
                 "job": job,
                 "shares": job.shares.all(),
                 "may_operate": may,
-                "can_cancel": may and not job.is_finished and not job.cancel_requested,
-                "can_retry": may and not gone and job.status in (Job.Status.FAILED, Job.Status.CANCELLED),
+                "can_cancel": may and seen["can_cancel"],
+                "can_retry": may and seen["can_retry"],
                 "can_run_again": may and not gone,
+                "can_undo": may and seen["can_undo"],
                 "now": timezone.now(),
             }
         return super().change_view(request, object_id, form_url, extra)

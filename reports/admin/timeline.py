@@ -46,6 +46,10 @@ def _events(job: Job) -> list[Event]:
         }[Job.Status(job.status)]
         text = f"{job.error_code}: {job.error}" if job.error_code else ""
         events.append(Event(job.finished_at, title, job.status, text))
+    if job.undo_requested_at:
+        events.append(Event(job.undo_requested_at, _("Undoing was asked for")))
+    if job.undone_at:
+        events.append(Event(job.undone_at, _("Undone"), "cancelled", _("All that it had imported is removed.")))
     # An attempt ends in the moment in which its job does, and what was there first stays first.
     return sorted(events, key=lambda event: event.at)
 

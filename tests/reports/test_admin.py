@@ -12,7 +12,8 @@ from django.test.utils import CaptureQueriesContext
 
 from accounts.numbers import size
 from reports import lifecycle
-from reports.models import Job
+from reports.customers import changes
+from reports.models import Customer, Job
 from tests.conftest import MakeUpload
 from tests.files import sales_csv
 from uploads.models import Upload
@@ -20,7 +21,8 @@ from uploads.models import Upload
 pytestmark = pytest.mark.django_db(transaction=True)
 DATA = sales_csv(50, bad_every=10)
 JOBS = "/admin/reports/job/"
-ACTIONS = ("retry", "cancel", "run_again", "delete_selected")
+ACTIONS = ("retry", "cancel", "run_again", "undo", "delete_selected")
+CUSTOMERS = b"Name,E-mail,Company\nAda,ada@example.org,Engines\nBen,ben@example.org,Boats\nBen,?,Boats\n"
 Finished = Callable[..., Job]
 
 
@@ -117,6 +119,25 @@ def test_run_again_is_refused_when_the_file_is_gone(admin: Client, finished: Fin
     assert Job.objects.count() == 1
 
 
+def test_imports_are_undone_and_what_cannot_be_is_said(admin: Client, finished: Finished, imported: Finished) -> None:
+    sales, customers = finished(DATA), imported(CUSTOMERS)
+    page = act(admin, "undo", sales, customers)
+    assert "Sales.csv: Only an import can be undone." in page
+    assert "Customers.csv is undone; what it had imported is removed." in page
+    assert 'data-state="completed">Undone' in page
+    assert not Customer.objects.exists()
+    assert "Customers.csv: The import has been undone already." in act(admin, "undo", customers)
+    assert "Only failed or cancelled jobs can be retried." in act(admin, "retry", customers)
+
+
+def test_an_import_whose_customers_were_changed_is_not_undone(admin: Client, imported: Finished) -> None:
+    job = imported(CUSTOMERS)
+    ada = Customer.objects.get(name="Ada")
+    changes.change(ada, name="Ada B.", email=ada.email, phone="", company=ada.company)
+    assert "1 customer of this import has been changed since." in act(admin, "undo", job)
+    assert Customer.objects.count() == 2
+
+
 def test_what_was_done_is_recorded_with_who_did_it(admin: Client, make_upload: MakeUpload) -> None:
     job = make_upload(DATA).jobs.get()
     act(admin, "cancel", job)
@@ -139,6 +160,22 @@ def test_before_jobs_are_deleted_the_page_lists_what_goes(admin: Client, finishe
     page = act(admin, "delete_selected", job, again)
     assert f"The uploaded file, {size(len(DATA))}." in page
     assert Job.objects.count() == 2
+
+
+def test_before_an_import_is_deleted_the_page_says_that_its_customers_stay(admin: Client, imported: Finished) -> None:
+    job = imported(CUSTOMERS)
+    page = act(admin, "delete_selected", job)
+    assert "The customers that it has imported stay." in page
+    assert "The result of" not in page
+    act(admin, "delete_selected", job, post="yes")
+    assert not Job.objects.exists()
+    assert set(Customer.objects.values_list("name", "job")) == {("Ada", None), ("Ben", None)}
+
+
+def test_before_one_that_was_undone_is_deleted_there_is_no_talk_of_customers(admin: Client, imported: Finished) -> None:
+    job = imported(CUSTOMERS)
+    lifecycle.undo(job)
+    assert "customers that it has imported" not in act(admin, "delete_selected", job)
 
 
 def test_jobs_are_deleted_with_their_files(admin: Client, finished: Finished, files: Path) -> None:

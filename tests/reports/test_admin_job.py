@@ -20,6 +20,7 @@ from uploads import lifecycle as uploads
 
 pytestmark = pytest.mark.django_db(transaction=True)
 DATA = sales_csv(1000, bad_every=10)
+CUSTOMERS = b"Name,E-mail,Company\nAda,ada@example.org,Engines\nBen,ben@example.org,Boats\nBen,?,Boats\n"
 JOBS = "/admin/reports/job/"
 Finished = Callable[..., Job]
 
@@ -140,8 +141,48 @@ def test_it_offers_what_can_be_done(admin: Client, half_done: Job, ending: str, 
     elif ending != "open":
         Job.objects.update(status=ending)
     page = page_of(admin, half_done)
-    assert {action for action in ("retry", "cancel", "run_again") if f'value="{action}"' in page} == offered
+    assert {action for action in ("retry", "cancel", "run_again", "undo") if f'value="{action}"' in page} == offered
     assert f"{JOBS}{half_done.pk}/delete/" in page
+
+
+def test_an_import_tells_what_it_has_imported_and_nothing_of_totals(admin: Client, imported: Finished) -> None:
+    job = imported(CUSTOMERS)
+    page = page_of(admin, job)
+    assert f'<a href="/admin/reports/customer/?job__id__exact={job.pk}">2</a>' in page
+    assert "the e-mail address is not valid" in page
+    assert "1 files with 1 rejected rows" in page
+    assert "Undone" not in page
+    for told_of_reports in ("Departments", "Total sales", "the result"):
+        assert told_of_reports not in page
+
+
+def test_an_import_is_undone_from_its_page_which_tells_of_it_then(admin: Client, imported: Finished) -> None:
+    job = imported(CUSTOMERS)
+    assert 'value="undo"' in page_of(admin, job)
+    form = {"_selected_action": str(job.pk), "from_job": "yes", "action": "undo"}
+    assert admin.post(JOBS, form)["Location"] == f"{JOBS}{job.pk}/change/"
+    job.refresh_from_db()
+    assert titles(job)[-3:] == ["Completed", "Undoing was asked for", "Undone"]
+    page = page_of(admin, job)
+    assert "Undone at:" in page
+    assert 'data-state="completed">Undone' in page
+    offered = {action for action in ("retry", "cancel", "run_again", "undo") if f'value="{action}"' in page}
+    assert offered == {"run_again"}
+
+
+def test_an_import_that_has_failed_can_be_retried_or_undone_but_not_retried_then(
+    admin: Client, imported: Finished
+) -> None:
+    job = imported(CUSTOMERS)
+    Job.objects.update(status="failed")
+    page = page_of(admin, job)
+    assert 'value="retry"' in page
+    assert 'value="undo"' in page
+    job.refresh_from_db()
+    lifecycle.undo(job)
+    page = page_of(admin, job)
+    assert 'value="retry"' not in page
+    assert 'value="undo"' not in page
 
 
 def test_what_is_done_from_a_jobs_page_leads_back_to_it_or_to_the_new_job(admin: Client, half_done: Job) -> None:

@@ -84,6 +84,21 @@ def test_a_job_being_cancelled_says_so(make_upload: MakeUpload) -> None:
     assert states() == {"sales.csv": "cancelling"}
 
 
+def test_an_import_behind_another_of_its_owners_waits_for_its_turn_and_not_for_bytes(
+    make_upload: MakeUpload, make_user: MakeUser
+) -> None:
+    data = b"name,email,company\nAda,ada@example.org,Engines\n"
+    make_upload(data, kind="customers", name="first.csv")
+    make_upload(data, kind="customers", name="second.csv")
+    make_upload(data, kind="customers", name="bob's.csv", owner=make_user("bob@example.org"))
+    told = {job["filename"]: (job["state"], job["state_text"]) for job in operations.live()["jobs"]}
+    assert told == {
+        "first.csv": ("ready", "Waiting for a worker"),
+        "second.csv": ("waiting", "Waiting for its turn"),
+        "bob's.csv": ("ready", "Waiting for a worker"),
+    }
+
+
 def test_an_open_job_tells_how_far_it_is_who_works_on_it_and_whose_it_is(half_sent: Callable[[str], Job]) -> None:
     job = half_sent("half.csv")
     runner.run_all()
