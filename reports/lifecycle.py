@@ -118,20 +118,24 @@ def hint_if_runnable(job_id: uuid.UUID) -> None:
 
 def claim() -> Claim | None:
     """Take the next runnable job: of the owner whose latest claim is the longest ago, the oldest job."""
-    while (job := _queue().first()) is not None:
+    queue = _queue()
+    while (job := queue.first()) is not None:
+        takes_turns = pipeline_for(job.kind).one_at_a_time
         with transaction.atomic():
-            if not pipeline_for(job.kind).one_at_a_time:
-                queue = _queue().exclude(kind__in=turns.kinds())
-                if connection.features.has_select_for_update_skip_locked:
-                    # Two workers that look at once get two jobs, instead of one of them waiting for the other's.
-                    queue = queue.select_for_update(skip_locked=True, of=("self",))
-                return _take(queue.first())
-            # The owner's row before the job's, as everybody takes them who takes both.
-            turns.hold(job.owner_id)
-            claimed = _take(_queue().filter(pk=job.pk).first())
+            if takes_turns:
+                # The owner's row before the job's, as everybody takes them who takes both.
+                turns.hold(job.owner_id)
+                free = queue.filter(pk=job.pk)
+            else:
+                free = queue.exclude(kind__in=turns.kinds())
+            if connection.features.has_select_for_update_skip_locked:
+                # Two workers that look at once get two jobs, instead of one of them waiting for the other's.
+                free = free.select_for_update(skip_locked=True, of=("self",))
+            claimed = _take(free.first())
         if claimed is not None:
             return claimed
-        # Somebody else was faster; it is another's turn now.
+        # Others were faster; there may be something else to do.
+        queue = queue.exclude(pk=job.pk) if takes_turns else queue.filter(kind__in=turns.kinds())
     return None
 
 
@@ -354,7 +358,11 @@ def delete(job: Job) -> None:
 
     A worker that has the job right now finds nothing to write to, and removes what it has stored.
     """
-    pipeline_for(job.kind).let_go(job)
+    pipeline = pipeline_for(job.kind)
+    if Job.objects.filter(pk=job.pk, undo_requested_at__isnull=False, undone_at=None).exists():
+        # Later nobody could tell what was to be removed.
+        pipeline.undo(job)
+    pipeline.let_go(job)
     with transaction.atomic():
         # Two jobs of one upload that are deleted at once must not each leave the upload to the other.
         upload = Upload.objects.select_for_update().filter(pk=job.upload_id).first()
@@ -362,8 +370,12 @@ def delete(job: Job) -> None:
         if upload is None:
             # Somebody else has just removed both.
             return
+        # A worker that is just committing a window does so before what it writes is let go, or not at all.
+        Job.objects.select_for_update().filter(pk=job_id).first()
         Job.objects.filter(pk=job_id).delete()
         transaction.on_commit(lambda: events.announce_removed(owner_id, job_id))
+        if pipeline.one_at_a_time:
+            transaction.on_commit(_hint_next)
         last = not upload.keep and not Job.objects.filter(upload=upload).exists()
         if last:
             uploads.abandon(upload)
@@ -478,7 +490,8 @@ def _finish(
             attempts.end(job_id, outcome or Attempt.Outcome(status.value))
             if status != Status.CANCELLED:
                 outbox.write_end(job_id)
-            transaction.on_commit(lambda: _hint_next(job_id))
+            if Job.objects.filter(pk=job_id, kind__in=turns.kinds()).exists():
+                transaction.on_commit(_hint_next)
     return finished
 
 
@@ -488,9 +501,9 @@ def _finish_undo(job: Job) -> None:
         _announce(job.pk)
 
 
-def _hint_next(job_id: uuid.UUID) -> None:
-    """The job has ended; one of its owner's that take turns may be next."""
-    if Job.objects.filter(pk=job_id, kind__in=turns.kinds()).exists() and runnable().exists():
+def _hint_next() -> None:
+    """A job has ended that took its turn; another may be next."""
+    if runnable().exists():
         hints.send()
 
 

@@ -43,4 +43,5 @@ def check(job: Job) -> None:
 
 def _by_steps(customers: QuerySet[Customer], act: Callable[[QuerySet[Customer]], object]) -> None:
     while keys := list(customers.values_list("pk", flat=True)[:STEP]):
-        act(Customer.objects.filter(pk__in=keys))
+        # Still on the same conditions: one may have been changed since.
+        act(customers.filter(pk__in=keys))
