@@ -209,6 +209,7 @@ def measure(way: str, path: Path, folder: Path, url: str) -> dict[str, Any]:
 
 def databases(folder: Path) -> Iterator[tuple[str, Callable[[str], str]]]:
     """Each kind of database, and what makes a new one with a name."""
+    yield "SQLite", lambda name: ""
     postgres = Postgres(folder)
     try:
         yield "PostgreSQL", lambda name: _created(postgres.url, name)
