@@ -41,8 +41,10 @@ def result(job: Job, kind: str, *, safe: bool = False) -> StreamingHttpResponse:
 
 def check_result(job: Job) -> None:
     """Raise `Refusal` (409) unless the job has come to a result."""
-    if not pipeline_for(job.kind).has_result:
-        raise Refusal("no_result", _("An import has no totals; its rows are among your customers."), status=409)
+    pipeline = pipeline_for(job.kind)
+    if not pipeline.has_result:
+        message = _("An import has no totals; what it has imported is under “%(title)s”.") % {"title": pipeline.title}
+        raise Refusal("no_result", message, status=409)
     if job.status != Job.Status.COMPLETED:
         raise Refusal("no_result", _("The job has no result yet. Wait until it is done."), status=409)
 

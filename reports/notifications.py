@@ -14,6 +14,7 @@ from kombu.exceptions import OperationalError
 from accounts import presence
 from reports import words
 from reports.models import Job
+from reports.pipelines import pipeline_for
 
 logger = logging.getLogger(__name__)
 
@@ -39,6 +40,12 @@ def mail_about(job_id: str) -> None:
         return
     with translation.override(job.owner.language or settings.LANGUAGE_CODE):
         error = words.error(job.error_code, job.error)
-        context = {"job": job, "error": error, "url": settings.SITE_URL + reverse("report", args=[job.pk])}
+        context = {
+            "job": job,
+            "error": error,
+            "has_result": pipeline_for(job.kind).has_result,
+            "imported": job.rows - job.bad_rows,
+            "url": settings.SITE_URL + reverse("report", args=[job.pk]),
+        }
         subject = " ".join(render_to_string("reports/mail/ended_subject.txt", context).split())
         send_mail(subject, render_to_string("reports/mail/ended.txt", context), None, [job.owner.email])

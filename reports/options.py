@@ -25,7 +25,7 @@ _WITH_AMOUNTS = "sales"
 
 def keys() -> list[str]:
     """All the keys of choices in an upload's metadata or a form."""
-    named = [_key(role, pipeline) for pipeline in pipelines().values() for role in pipeline.columns]
+    named = [key_of(role, pipeline) for pipeline in pipelines().values() for role in pipeline.columns]
     return ["kind", *named, "amounts"]
 
 
@@ -38,7 +38,7 @@ def parse(metadata: Mapping[str, str]) -> tuple[str, Options]:
     if amounts not in ("true", "false"):
         raise _bad(_("“amounts” is either “true” or “false”."))
     pipeline = pipelines()[kind]
-    chosen = {role: metadata[key] for role in pipeline.columns if (key := _key(role, pipeline)) in metadata}
+    chosen = {role: metadata[key] for role in pipeline.columns if (key := key_of(role, pipeline)) in metadata}
     return kind, _options(pipeline, chosen, amounts=amounts == "true")
 
 
@@ -50,7 +50,7 @@ def from_form(data: Mapping[str, str], kind: str) -> tuple[str, Options]:
     pipeline = pipelines()[kind]
     chosen = {}
     for role, column in pipeline.columns.items():
-        name = data.get(_key(role, pipeline))
+        name = data.get(key_of(role, pipeline))
         if name or (name is not None and not column.required):
             chosen[role] = name
     return kind, _options(pipeline, chosen, amounts="amounts" in data)
@@ -70,7 +70,12 @@ def check_kind(kind: str) -> str:
     return kind
 
 
-def _key(role: str, pipeline: Pipeline) -> str:
+def takes_amounts(pipeline: Pipeline) -> bool:
+    return pipeline.kind == _WITH_AMOUNTS
+
+
+def key_of(role: str, pipeline: Pipeline) -> str:
+    """What an upload's metadata or a form calls the column for `role`."""
     return pipeline.columns[role].option or role
 
 
@@ -91,7 +96,7 @@ def _options(pipeline: Pipeline, chosen: Mapping[str, str], *, amounts: bool) ->
             words = {"name": name, "one": taken[plain], "other": role}
             raise _bad(_("The column “%(name)s” cannot be both “%(one)s” and “%(other)s”.") % words)
         taken[plain] = role
-    if amounts and pipeline.kind != _WITH_AMOUNTS:
+    if amounts and not takes_amounts(pipeline):
         raise _bad(_("Only sales can be amounts."))
     options: Options = {"columns": dict(chosen)} if chosen else {}
     return {**options, "amounts": True} if amounts else options

@@ -1,4 +1,7 @@
-"""A report as pages show it: a job's figures, its charts, a page of its table. For its owner and for shared links."""
+"""A report as pages show it: a job's figures, its charts, a page of its table. For its owner and for shared links.
+
+An import has another page, see `reports.importpage`; what both have is here.
+"""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -6,15 +9,15 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from django.utils import timezone
 from django.utils.translation import ngettext
 
 from accounts.numbers import number
-from reports import columns, rejected, shares, sofar, words
+from reports import again, columns, importpage, rejected, shares, sofar, words
+from reports.counts import Counts, seconds_of
 from reports.engine.numbers import Number
 from reports.engine.numbers import total as sum_of
 from reports.models import FINISHED, OPEN, Job
-from reports.pipelines import Line
+from reports.pipelines import Line, pipeline_for
 from reports.snapshots import describe
 from reports.totals import Query, bar, page_of, percent
 from uploads.models import Upload
@@ -26,27 +29,23 @@ CHART_MONTHS = 120
 
 
 @dataclass(frozen=True)
-class Figures:
-    """The headline. `total` is in decimal digits; `seconds` went by from the first claim on."""
+class Figures(Counts):
+    """The headline. `total` is in decimal digits."""
 
     total: str
     departments: int
-    rows: int
-    bad_rows: int
-    seconds: float
-
-    @property
-    def good_rows(self) -> int:
-        return self.rows - self.bad_rows
-
-    @property
-    def rows_per_second(self) -> int:
-        return round(self.rows / self.seconds) if self.seconds > 0 else 0
 
 
 def report_of(job: Job, asked: Mapping[str, str], *, base: str) -> Context:
     """All that the report of `job` shows to anybody; `base` is the address its own addresses begin with."""
-    context: Context = {"job": describe(job), "base": base, "error": words.error(job.error_code, job.error)}
+    context: Context = {
+        "job": describe(job),
+        "base": base,
+        "error": words.error(job.error_code, job.error),
+        "has_result": pipeline_for(job.kind).has_result,
+    }
+    if not context["has_result"]:
+        return context | importpage.context_of(job)
     if job.status == Job.Status.COMPLETED:
         return context | _complete(job, asked)
     return context | (_partial(job) if job.status in OPEN else {})
@@ -58,15 +57,14 @@ def owners_report(job: Job, asked: Mapping[str, str], *, base: str) -> Context:
     if job.status not in FINISHED:
         return context
     there = job.upload.state in (Upload.State.RECEIVING, Upload.State.COMPLETE)
-    chosen = job.options.get("columns", {})
+    if context["has_result"]:
+        context |= {
+            "rejected": rejected.preview(job),
+            "shares": [{"share": share, "token": shares.token(share)} for share in shares.valid(job)],
+            "days": shares.DAYS,
+        }
     return context | {
-        "rejected": rejected.preview(job),
-        "columns": columns.columns_of(job) if there else [],
-        "chosen": columns.found_in(job) | chosen,
-        "amounts": bool(job.options.get("amounts")),
-        "can_run_again": there,
-        "shares": [{"share": share, "token": shares.token(share)} for share in shares.valid(job)],
-        "days": shares.DAYS,
+        "again": again.form_for(job, asked.get("kind", "")) if there else None,
         "other_runs": job.upload.jobs.exclude(pk=job.pk).order_by("-created_at")[:10],
     }
 
@@ -77,19 +75,15 @@ def table_of(job: Job, asked: Mapping[str, str], *, base: str) -> Context:
 
 
 def _complete(job: Job, asked: Mapping[str, str]) -> Context:
-    assert job.started_at is not None
-    assert job.finished_at is not None
-    seconds = (job.finished_at - job.started_at).total_seconds()
     top = job.totals.filter(rank__lte=CHART_DEPARTMENTS).order_by("rank")
     largest = [Line(*line) for line in top.values_list("name", "total", "rows")]
     months = [Line(*line) for line in job.months.values_list("month", "total", "rows")]
-    reasons = sorted(job.reasons.items(), key=lambda reason: -reason[1])
     return {
-        "figures": Figures(job.total, job.departments or 0, job.rows, job.bad_rows, seconds),
+        "figures": Figures(job.rows, job.bad_rows, seconds_of(job), job.total, job.departments or 0),
         "table": page_of(job, Query.read(asked)),
         "departments_chart": departments_chart(largest, job.total, job.departments or 0),
         **_months(months),
-        "reasons": [(words.reason(job, code), rows) for code, rows in reasons],
+        "reasons": words.reasons(job, job.reasons),
         "encoding": job.encoding,
         "header": columns.header_of(job),
     }
@@ -113,11 +107,10 @@ def _partial(job: Job) -> Context:
         }
         for rank, line in enumerate(so_far.largest, start=1)
     ]
-    seconds = (timezone.now() - job.started_at).total_seconds()
     return {
         "partial": True,
         "percent": percent(str(job.bytes_done), str(job.upload.length or 0)),
-        "figures": Figures(so_far.total, so_far.departments, job.rows, job.bad_rows, seconds),
+        "figures": Figures(job.rows, job.bad_rows, seconds_of(job), so_far.total, so_far.departments),
         "largest": rows,
         "departments_chart": departments_chart(so_far.largest, so_far.total, so_far.departments),
         **_months(so_far.months),

@@ -14,6 +14,7 @@ from django.utils.translation import gettext as _
 
 from accounts.errors import Refusal
 from reports.models import Job, Share
+from reports.pipelines import pipeline_for
 
 # How long a link may hold, in days.
 DAYS = (1, 7, 30, 90)
@@ -26,6 +27,8 @@ def create(job: Job, *, days: int) -> Share:
     """A new link to a completed job's report. Raises `Refusal` (400, 409)."""
     if days not in DAYS:
         raise Refusal("bad_days", _("Choose how long the link shall hold: 1, 7, 30 or 90 days."), status=400)
+    if not pipeline_for(job.kind).has_result:
+        raise Refusal("not_shareable", _("An import has no totals that could be shared."), status=409)
     if job.status != Job.Status.COMPLETED:
         raise Refusal("no_result", _("The job has no result yet. Wait until it is done."), status=409)
     if valid(job).count() >= MAX_VALID:

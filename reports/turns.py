@@ -33,6 +33,12 @@ def is_next() -> Q:
     return ~Q(kind__in=kinds()) | Q(~Exists(others.filter(at_work | (older & (there | coming)))))
 
 
+def is_waiting(job: Job) -> bool:
+    """Whether another of its owner's is worked on before `job`, which is not being worked on."""
+    at_work_or_next = Q(lease_until__gte=Now()) | is_next()
+    return job.status in OPEN and not Job.objects.filter(at_work_or_next, pk=job.pk).exists()
+
+
 def hold(owner_id: int) -> None:
     """Let nobody else take a turn of this owner's until the transaction ends: two workers that look at once must not
     both see that none is at work."""

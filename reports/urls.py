@@ -13,6 +13,7 @@ urlpatterns = [
     path("jobs/<uuid:pk>/cancel", actions.cancel, name="cancel_job"),
     path("jobs/<uuid:pk>/retry", actions.retry, name="retry_job"),
     path("jobs/<uuid:pk>/again", report.run_again, name="run_again"),
+    path("jobs/<uuid:pk>/undo", actions.undo, name="undo_job"),
     path("jobs/<uuid:pk>/remove", actions.remove, name="remove_job"),
     path("jobs/<uuid:pk>/shares", shares.create, name="create_share"),
     path("jobs/<uuid:pk>/shares/<uuid:share>/revoke", shares.revoke, name="revoke_share"),

@@ -1,5 +1,7 @@
 """What codes say to people, in their language. Stored texts are English; the codes beside them are stable."""
 
+from collections.abc import Mapping
+
 from django.utils.functional import Promise
 from django.utils.translation import get_language, override
 from django.utils.translation import gettext_lazy as _
@@ -28,6 +30,11 @@ _ERRORS: dict[str, Promise] = {
 def reason(job: Job, code: str) -> str:
     """Why rows of the job were rejected."""
     return pipeline_for(job.kind).reason(code, job.options)
+
+
+def reasons(job: Job, counted: Mapping[str, int]) -> list[tuple[str, int]]:
+    """What rows were rejected for, with how many, most first."""
+    return [(reason(job, code), rows) for code, rows in sorted(counted.items(), key=lambda each: -each[1])]
 
 
 def row(job: Job, stored: str) -> str:

@@ -59,7 +59,8 @@ def list_shares(request: HttpRequest, job_id: uuid.UUID, asked: Asked) -> Page[S
         {
             201: "The link",
             400: "`bad_days`: links hold for other times.",
-            409: "`no_result`: the job is not completed. `too_many_shares`: revoke one first.",
+            409: "`not_shareable`: it is an import, which has no totals. `no_result`: the job is not completed. "
+            "`too_many_shares`: revoke one first.",
         },
         IDEMPOTENT,
     ),

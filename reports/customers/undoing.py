@@ -29,6 +29,12 @@ def remove_all(owner: User) -> None:
     _by_steps(Customer.objects.filter(owner=owner), lambda step: step.delete())
 
 
+def written(job: Job) -> str:
+    """The customers of `job` that there are, in words."""
+    there = Customer.objects.filter(job=job).count()
+    return ngettext("%(count)s customer", "%(count)s customers", there) % {"count": number(there)}
+
+
 def check(job: Job) -> None:
     """Raise `Refusal` (409) if some of its customers have been changed since: that would be lost with them."""
     changed = Customer.objects.filter(job=job, changed_at__isnull=False).count()

@@ -8,7 +8,9 @@ from typing import Any, ClassVar, NamedTuple
 
 from django.conf import settings
 from django.utils.functional import Promise
+from django.utils.translation import ngettext
 
+from accounts.numbers import number
 from reports.models import Job
 
 # What a pipeline hands from window to window, as JSON; None before the first.
@@ -119,6 +121,10 @@ class Pipeline(ABC):
         `reports.engine.EngineError`."""
         return None
 
+    def reasons_so_far(self, states: Sequence[bytes]) -> Mapping[str, int]:
+        """How many rows `states` say were rejected for which reason, where that is told before the end."""
+        return {}
+
     @abstractmethod
     def rejected_header(self, context: Context) -> str:
         """The first line of the report of rejected rows."""
@@ -147,6 +153,11 @@ class Pipeline(ABC):
     def found(self, context: Context) -> dict[str, str]:
         """Which column was taken for what, by the header's names; empty for a role without a column, and nothing at
         all for a file that has no header."""
+
+    def written(self, job: Job) -> str:
+        """What `job` has written for its owner and undoing would remove, in words: “3 customers”."""
+        rows = job.rows - job.bad_rows
+        return ngettext("%(count)s row", "%(count)s rows", rows) % {"count": number(rows)}
 
     def check_undo(self, job: Job) -> None:  # noqa: B027  (nothing speaks against it, unless somebody says so)
         """Raise `Refusal` (409) if what `job` has written must not be removed."""

@@ -71,6 +71,9 @@ class CustomersPipeline(RowsPipeline):
     def keep(self, job: Job, rows: Judged) -> None:
         importing.insert(job, rows)
 
+    def written(self, job: Job) -> str:
+        return undoing.written(job)
+
     def check_undo(self, job: Job) -> None:
         undoing.check(job)
 

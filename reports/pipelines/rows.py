@@ -98,6 +98,9 @@ class RowsPipeline(Pipeline):
         sheet = Sheet.from_json(context["sheet"])
         return Result({"reasons": dict(counted), "encoding": sheet.encoding if utf8 else "windows-1252"})
 
+    def reasons_so_far(self, states: Sequence[bytes]) -> Mapping[str, int]:
+        return _merged(states)[0]
+
     def rejected_header(self, context: Context) -> str:
         return line(["rowNumber", *self.columns, "error", *self._other_names(Sheet.from_json(context["sheet"]))])
 

@@ -8,8 +8,10 @@ from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST
 
-from reports import lifecycle
+from accounts.errors import Refusal
+from reports import importpage, lifecycle
 from reports.models import Job
+from reports.pipelines import pipeline_for
 from reports.snapshots import describe
 from reports.views.loading import load_job
 
@@ -37,11 +39,37 @@ def remove(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
     job = load_job(request, pk)
     if request.method != "POST":
         others = job.upload.jobs.exclude(pk=job.pk).count()
-        return render(request, "reports/remove.html", {"job": describe(job), "others": others})
+        pipeline = pipeline_for(job.kind)
+        context = {
+            "job": describe(job),
+            "others": others,
+            "has_result": pipeline.has_result,
+            "written": pipeline.written(job),
+        }
+        return render(request, "reports/remove.html", context)
     lifecycle.delete(job)
     if request.accepts("text/html"):
         return HttpResponseRedirect(reverse("dashboard"))
     return HttpResponse(status=204)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@login_required
+def undo(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
+    """Ask, then remove what the job has imported. Whoever comes back to the question when there is nothing to undo any
+    more is sent to the job's page."""
+    job = load_job(request, pk)
+    if request.method == "POST":
+        try:
+            lifecycle.undo(job)
+        except Refusal as refusal:
+            if refusal.code != "customers_changed" or not request.accepts("text/html"):
+                raise
+            return render(request, "reports/undo.html", importpage.question(job), status=refusal.status)
+        return _changed(request, job)
+    if not describe(job)["can_undo"]:
+        return HttpResponseRedirect(reverse("report", args=[job.pk]))
+    return render(request, "reports/undo.html", importpage.question(job))
 
 
 def _changed(request: HttpRequest, job: Job) -> HttpResponse:

@@ -8,7 +8,7 @@ from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
 
-from reports import lifecycle, options
+from reports import downloads, lifecycle, options
 from reports.report import owners_report, table_of
 from reports.views.loading import load_job
 
@@ -30,7 +30,9 @@ def body(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
 @login_required
 def table(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
     """A page of the totals, in some order, searched or not."""
-    context = table_of(load_job(request, pk), request.GET, base=reverse("report", args=[pk]))
+    job = load_job(request, pk)
+    downloads.check_result(job)
+    context = table_of(job, request.GET, base=reverse("report", args=[pk]))
     return render(request, "reports/_table.html", context)
 
 

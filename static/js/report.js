@@ -6,6 +6,7 @@ import { enableCopying } from "./copy.js";
 import { act, Announcer } from "./jobs.js";
 import { Live } from "./live.js";
 import { Notifier } from "./notify.js";
+import { renew } from "./renew.js";
 import { Table } from "./table.js";
 import { showTimes } from "./times.js";
 
@@ -20,10 +21,15 @@ const card = new Card(element, null);
 const notifier = new Notifier();
 const statuses = new Map([[element.dataset.job, body.dataset.status]]);
 
-// What the page shows: the job's status, and how many rows were in it.
-let shown = { status: body.dataset.status, rows: 0 };
+// What the page shows, and is to show.
+let shown = body.dataset.shown;
 let wanted = null;
 let fetching = false;
+
+// How far a job is, as far as the page below the card depends on it; report.html writes it so too.
+function stageOf(job) {
+  return `${job.state} ${job.rows} ${job.undone_at ?? ""}`;
+}
 
 function enable() {
   showTimes(body);
@@ -41,20 +47,20 @@ async function refresh() {
     return;
   }
   fetching = true;
-  while (wanted && (wanted.status !== shown.status || wanted.rows !== shown.rows)) {
+  while (wanted && stageOf(wanted) !== shown) {
     const next = wanted;
     const began = performance.now();
     try {
-      const response = await fetch(`${next.url}body`);
+      const response = await fetch(`${next.url}body${window.location.search}`);
       if (!response.ok || response.redirected) {
         break;
       }
       const fresh = document.createElement("template");
       fresh.innerHTML = await response.text();
       keepCharts(fresh.content);
-      body.replaceChildren(fresh.content);
+      renew(body, fresh.content);
       body.dataset.status = next.status;
-      shown = { status: next.status, rows: next.rows };
+      shown = stageOf(next);
       enable();
     } catch {
       // The network is away; the next message of the socket brings us back here.
@@ -86,11 +92,7 @@ function onJobs(jobs) {
   card.update(job);
   card.field("report").hidden = true;
   announcer.tell(job);
-  if (wanted === null) {
-    // The server has just rendered the page; only what has changed since is missing.
-    shown.rows = job.status === shown.status && job.status !== "processing" ? job.rows : shown.rows;
-  }
-  wanted = { status: job.status, rows: job.rows, url: job.url };
+  wanted = job;
   refresh();
 }
 
