@@ -20,7 +20,19 @@ from accounts.api.auth import AUTH
 from accounts.api.schemas import Problem
 from accounts.errors import Refusal
 from accounts.middleware import problem_response, refusal_response
-from reports.api import actions, downloads, figures, jobs, processing, results, shares, stream, upload, webhooks
+from reports.api import (
+    actions,
+    customers,
+    downloads,
+    figures,
+    jobs,
+    processing,
+    results,
+    shares,
+    stream,
+    upload,
+    webhooks,
+)
 from salesagg import limits
 from uploads import api as files
 
@@ -128,6 +140,7 @@ api.add_router("/jobs", shares.router)
 api.add_router("/files", processing.files)
 api.add_router("/jobs", stream.router)
 api.add_router("/files", files.router)
+api.add_router("", customers.router)
 api.add_router("/limits", limits.router)
 api.add_router("/webhooks", webhooks.router)
 api.add_router("", downloads.router)

@@ -42,3 +42,22 @@ def retry_job(request: HttpRequest, job_id: uuid.UUID) -> JobOut:
     job = load_job(request, job_id)
     lifecycle.retry(job)
     return describe(job, request)
+
+
+@router.post(
+    "/{uuid:job_id}/undo",
+    response={200: JobOut, **problems(404, 409)},
+    openapi_extra=refusals(
+        {
+            409: "`not_undoable`: it is no import. `job_open`: it has not ended; cancel it first. `undone_already`. "
+            "`customers_changed`: of its customers some have been changed since; delete those first."
+        }
+    ),
+    operation_id="undoJob",
+    summary="Undo an import",
+)
+def undo_job(request: HttpRequest, job_id: uuid.UUID) -> JobOut:
+    """Remove the customers that it has imported, also if it has failed or was cancelled. It may be run again then."""
+    job = load_job(request, job_id)
+    lifecycle.undo(job)
+    return describe(job, request)

@@ -14,13 +14,13 @@ CSV = FORMATS["csv"].content_type
 Make = Callable[[], HttpResponseBase]
 
 
-def described(*content_types: str) -> dict[str, Any]:
+def described(*content_types: str, named: str = "Its name, made from that of the uploaded file.") -> dict[str, Any]:
     """For the `openapi_extra` of an operation whose answer is a file of one of these types."""
     return {
         "responses": {
             200: {
                 "description": "The file",
-                "headers": {"Content-Disposition": _header("Its name, made from that of the uploaded file.")},
+                "headers": {"Content-Disposition": _header(named)},
                 "content": {content_type: {"schema": _schema(content_type)} for content_type in content_types},
             }
         }

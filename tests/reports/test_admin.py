@@ -169,7 +169,7 @@ def test_before_an_import_is_deleted_the_page_says_that_its_customers_stay(admin
     assert "The result of" not in page
     act(admin, "delete_selected", job, post="yes")
     assert not Job.objects.exists()
-    assert set(Customer.objects.values_list("name", "job")) == {("Ada", None), ("Ben", None)}
+    assert sorted(Customer.objects.filter(job=None).values_list("name", flat=True)) == ["Ada", "Ben"]
 
 
 def test_before_one_that_was_undone_is_deleted_there_is_no_talk_of_customers(admin: Client, imported: Finished) -> None:

@@ -27,7 +27,7 @@ def address(customer: Customer, page: str = "change") -> str:
     return f"{CUSTOMERS}{customer.pk}/{page}/"
 
 
-def found(client: Client, **asked: object) -> list[str]:
+def found(client: Client, **asked: Any) -> list[str]:
     """The names of those that the list has."""
     page = client.get(CUSTOMERS, asked)
     assert page.status_code == 200
