@@ -12,6 +12,7 @@ Times of leases are the database's clock alone; a worker's clock may be wrong.
 """
 
 import logging
+import time
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -48,6 +49,9 @@ from uploads import lifecycle as uploads
 from uploads.models import Upload
 
 logger = logging.getLogger(__name__)
+# Somebody waits for the answer, and the sweep has other things to do too.
+UNDO_AT_ONCE_SECONDS = 3.0
+UNDO_SWEEP_SECONDS = 10.0
 Status = Job.Status
 
 
@@ -308,7 +312,8 @@ def run_again(job: Job, options: Mapping[str, Any], *, kind: str = "") -> Job:
 
 
 def undo(job: Job) -> None:
-    """Remove what a job that has ended has written for its owner; `finish_undos` goes on where this is cut short.
+    """Remove what a job that has ended has written for its owner; the sweep goes on where that takes long or is cut
+    short.
 
     Raises `Refusal` (404, 409).
     """
@@ -327,16 +332,15 @@ def undo(job: Job) -> None:
             raise Refusal("job_open", message, status=409)
         pipeline.check_undo(job)
         _announce(job.pk)
-    _finish_undo(job)
+    _finish_undo(job, seconds=UNDO_AT_ONCE_SECONDS)
     _reload(job)
-    logger.info("job %s undone", job.pk)
 
 
 def finish_undos() -> int:
     """Go on with what was to be undone and is not yet; returns how many jobs that were."""
     left = list(Job.objects.filter(undo_requested_at__isnull=False, undone_at=None))
     for job in left:
-        _finish_undo(job)
+        _finish_undo(job, seconds=UNDO_SWEEP_SECONDS)
     return len(left)
 
 
@@ -361,7 +365,8 @@ def delete(job: Job) -> None:
     pipeline = pipeline_for(job.kind)
     if Job.objects.filter(pk=job.pk, undo_requested_at__isnull=False, undone_at=None).exists():
         # Later nobody could tell what was to be removed.
-        pipeline.undo(job)
+        for _step in pipeline.undo(job):
+            pass
     pipeline.let_go(job)
     with transaction.atomic():
         # Two jobs of one upload that are deleted at once must not each leave the upload to the other.
@@ -495,10 +500,14 @@ def _finish(
     return finished
 
 
-def _finish_undo(job: Job) -> None:
-    pipeline_for(job.kind).undo(job)
+def _finish_undo(job: Job, *, seconds: float) -> None:
+    until = time.monotonic() + seconds
+    for _step in pipeline_for(job.kind).undo(job):
+        if time.monotonic() > until:
+            return
     if Job.objects.filter(pk=job.pk, undone_at=None).update(undone_at=Now(), version=F("version") + 1):
         _announce(job.pk)
+        logger.info("job %s undone", job.pk)
 
 
 def _hint_next() -> None:

@@ -1,6 +1,6 @@
 """Taking an import back: the customers it brought are removed, in steps short enough for others to write in between."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from django.db.models import QuerySet
 from django.utils.translation import ngettext
@@ -14,19 +14,21 @@ from reports.models import Customer, Job
 STEP = 5000
 
 
-def remove_imported(job: Job) -> None:
-    """Remove the customers that `job` has imported and nobody has changed since."""
-    _by_steps(Customer.objects.filter(job=job, changed_at=None), lambda step: step.delete())
+def remove_imported(job: Job) -> Iterator[None]:
+    """Remove the customers that `job` has imported and nobody has changed since, a step each time it is asked."""
+    yield from _by_steps(Customer.objects.filter(job=job, changed_at=None), lambda step: step.delete())
 
 
 def let_go(job: Job) -> None:
     """The customers of `job` stay, without it."""
-    _by_steps(Customer.objects.filter(job=job), lambda step: step.update(job=None))
+    for _step in _by_steps(Customer.objects.filter(job=job), lambda step: step.update(job=None)):
+        pass
 
 
 def remove_all(owner: User) -> None:
     """Remove every customer of `owner`."""
-    _by_steps(Customer.objects.filter(owner=owner), lambda step: step.delete())
+    for _step in _by_steps(Customer.objects.filter(owner=owner), lambda step: step.delete()):
+        pass
 
 
 def written(job: Job) -> str:
@@ -47,7 +49,8 @@ def check(job: Job) -> None:
         raise Refusal("customers_changed", message % {"count": number(changed)}, status=409)
 
 
-def _by_steps(customers: QuerySet[Customer], act: Callable[[QuerySet[Customer]], object]) -> None:
+def _by_steps(customers: QuerySet[Customer], act: Callable[[QuerySet[Customer]], object]) -> Iterator[None]:
     while keys := list(customers.values_list("pk", flat=True)[:STEP]):
         # Still on the same conditions: one may have been changed since.
         act(customers.filter(pk__in=keys))
+        yield

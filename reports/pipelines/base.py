@@ -2,7 +2,7 @@
 
 import uuid
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
 
@@ -162,9 +162,9 @@ class Pipeline(ABC):
     def check_undo(self, job: Job) -> None:  # noqa: B027  (nothing speaks against it, unless somebody says so)
         """Raise `Refusal` (409) if what `job` has written must not be removed."""
 
-    def undo(self, job: Job) -> None:
-        """Remove what `job` has written for its owner, in steps, each a transaction; to be called again if it was cut
-        short."""
+    def undo(self, job: Job) -> Iterator[None]:
+        """Remove what `job` has written for its owner, in steps, each a transaction. Whoever asks for the steps may stop
+        between two of them, and begin again later."""
         raise NotImplementedError
 
     def let_go(self, job: Job) -> None:  # noqa: B027  (most leave nothing)

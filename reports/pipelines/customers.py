@@ -1,6 +1,7 @@
 """Customers: every good row becomes a `Customer` of the person who uploads the file."""
 
 import re
+from collections.abc import Iterator
 from typing import Any
 
 from django.conf import settings
@@ -77,8 +78,8 @@ class CustomersPipeline(RowsPipeline):
     def check_undo(self, job: Job) -> None:
         undoing.check(job)
 
-    def undo(self, job: Job) -> None:
-        undoing.remove_imported(job)
+    def undo(self, job: Job) -> Iterator[None]:
+        return undoing.remove_imported(job)
 
     def let_go(self, job: Job) -> None:
         undoing.let_go(job)

@@ -97,6 +97,20 @@ def test_it_removes_in_steps_so_that_others_can_write_in_between(
     assert seen == [20, 12, 4]
 
 
+def test_one_that_takes_long_is_finished_by_the_sweep_while_nobody_waits(
+    imported: Imported, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(undoing, "STEP", 8)
+    monkeypatch.setattr(lifecycle, "UNDO_AT_ONCE_SECONDS", 0)
+    job = imported(DATA)
+    lifecycle.undo(job)
+    assert (job.is_undone, job.undone_at, job.customers.count()) == (True, None, 12)
+    sweep()
+    job.refresh_from_db()
+    assert job.undone_at is not None
+    assert not Customer.objects.exists()
+
+
 def test_an_import_of_nothing_can_be_undone_too(imported: Imported) -> None:
     job = imported(b"name,email,company\n,,\n")
     lifecycle.undo(job)
