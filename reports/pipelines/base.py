@@ -163,7 +163,7 @@ class Pipeline(ABC):
         """Raise `Refusal` (409) if what `job` has written must not be removed."""
 
     def undo(self, job: Job) -> Iterator[None]:
-        """Remove what `job` has written for its owner, in steps, each a transaction. Whoever asks for the steps may stop
+        """Remove what `job` has written for its owner, in steps, each a transaction. Who asks for the steps may stop
         between two of them, and begin again later."""
         raise NotImplementedError
 
