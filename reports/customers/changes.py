@@ -8,6 +8,7 @@ from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 
 from accounts.errors import Refusal, not_found
+from reports.customers import addresses
 from reports.models import Customer
 from reports.pipelines import pipeline_for
 from reports.pipelines.rows import RowsPipeline
@@ -38,6 +39,7 @@ def change(customer: Customer, *, name: str, email: str, phone: str, company: st
     try:
         # The index that keeps addresses unique decides, as it does for an import that runs at the same moment.
         with transaction.atomic():
+            addresses.hold(customer.owner_id)
             written = Customer.objects.filter(pk=customer.pk).update(**changed)
     except IntegrityError:
         message = _("Another customer of yours has this e-mail address already.")

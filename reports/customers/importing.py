@@ -2,8 +2,7 @@
 
 They go into a table of the connection's own first, and from there, in one statement, among the owner's customers. The
 index that keeps addresses unique decides, not a look before: so whatever is written at the same moment, by another
-import or by hand, the row that comes second is a rejected row. Statements of two imports wait for each other where they
-meet, never in a circle, since both go in order of the addresses.
+import or by hand, the row that comes second is a rejected row. They go in order of the addresses, as the index is.
 """
 
 from collections.abc import Iterable, Iterator
@@ -12,6 +11,7 @@ from django.db import connection
 from django.utils import timezone
 
 from reports import bulk
+from reports.customers import addresses
 from reports.models import Customer, Job
 from reports.pipelines.rows import Judged
 
@@ -25,6 +25,7 @@ _BATCH = 5000
 def insert(job: Job, rows: Judged) -> None:
     """Write the good rows as customers of the job's owner. One whose address another customer has is a bad row, and of
     one that is bad anyway that is told too."""
+    addresses.hold(job.owner_id)
     reasons = rows.reasons
     doubtful = {index: values[1].lower() for index, values in _bad_with_address(rows)}
     before = _reasons_of(job, set(doubtful.values()))
