@@ -6,7 +6,7 @@ import logging
 import shutil
 import tempfile
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from typing import IO, Any
 
@@ -40,6 +40,22 @@ def json_entry(path: str, data: Any) -> Entry:
     """`data` as a JSON file that people can read too."""
     text = json.dumps(data, cls=DjangoJSONEncoder, ensure_ascii=False, indent=2)
     return Entry(path, lambda: io.BytesIO(text.encode()))
+
+
+def made_entry(path: str, make: Callable[[], Generator[bytes, None, None]]) -> Entry:
+    """A file that is made piece by piece as it is packed."""
+    return Entry(path, lambda: _Pieces(make()))
+
+
+class _Pieces:
+    """Read as a file is; a piece is as large as whoever made it thought fit."""
+
+    def __init__(self, pieces: Generator[bytes, None, None]) -> None:
+        self._pieces = pieces
+        self.close = pieces.close
+
+    def read(self, size: int = -1) -> bytes:
+        return next(self._pieces, b"")
 
 
 def _of_account(user: User) -> Iterator[Entry]:

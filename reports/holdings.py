@@ -9,16 +9,18 @@ from django.core.files.storage import default_storage
 from django.utils.text import get_valid_filename
 from django.utils.translation import gettext as _
 
-from accounts.export import json_entry
+from accounts.export import json_entry, made_entry
 from accounts.holdings import Entry, Loss
 from accounts.models import User
 from reports import lifecycle, results
-from reports.models import Job, Webhook
+from reports.customers import export, listing, undoing
+from reports.models import Customer, Job, Webhook
+from reports.pipelines import pipeline_for
 from reports.webhooks import management as webhooks
 
 _FIELDS = (
     *("id", "kind", "options", "status", "rows", "bad_rows", "departments", "total", "encoding", "reasons"),
-    *("error_code", "error", "created_at", "started_at", "finished_at"),
+    *("error_code", "error", "created_at", "started_at", "finished_at", "undone_at"),
 )
 
 
@@ -30,6 +32,7 @@ def usage(user: User) -> int:
 def losses(user: User) -> list[Loss]:
     found = [
         Loss(_("Reports with their downloads and shared links"), user.jobs.count()),
+        Loss(_("Customers"), Customer.objects.filter(owner=user).count()),
         Loss(_("Webhooks with their logs"), user.webhooks.count()),
     ]
     return [loss for loss in found if loss.count]
@@ -39,14 +42,18 @@ def entries(user: User) -> Iterator[Entry]:
     jobs = list(user.jobs.select_related("upload").prefetch_related("shares").order_by("created_at"))
     yield json_entry("jobs.json", [_described(job) for job in jobs])
     for job in jobs:
-        if job.status == Job.Status.COMPLETED:
+        if _has_result(job):
             yield Entry(_path(job), partial(default_storage.open, job.result_name))
+    if Customer.objects.filter(owner=user).exists():
+        yield made_entry("customers.csv", partial(export.chunks, user, listing.Query()))
     yield json_entry("webhooks.json", [_told(webhook) for webhook in user.webhooks.prefetch_related("deliveries")])
 
 
 def erase(user: User) -> None:
     for webhook in user.webhooks.all():
         webhooks.remove(webhook)
+    # Before the jobs, which would first let go of theirs.
+    undoing.remove_all(user)
     while (job := user.jobs.first()) is not None:
         # Before the row too, which `lifecycle.delete` deletes first: dying between would leave files that no row names.
         results.remove_all(job.pk)
@@ -58,7 +65,7 @@ def _described(job: Job) -> dict[str, Any]:
         **{name: getattr(job, name) for name in _FIELDS},
         "upload": job.upload_id,
         "filename": job.upload.filename,
-        "result": _path(job) if job.status == Job.Status.COMPLETED else None,
+        "result": _path(job) if _has_result(job) else None,
         "shared": [
             {name: getattr(share, name) for name in ("created_at", "expires_at", "revoked_at", "opened_at")}
             for share in job.shares.all()
@@ -76,6 +83,10 @@ def _told(webhook: Webhook) -> dict[str, Any]:
         **{name: getattr(webhook, name) for name in ("id", "url", "created_at", "disabled_at")},
         "deliveries": [{name: getattr(delivery, name) for name in fields} for delivery in webhook.deliveries.all()],
     }
+
+
+def _has_result(job: Job) -> bool:
+    return job.status == Job.Status.COMPLETED and pipeline_for(job.kind).has_result
 
 
 def _path(job: Job) -> str:

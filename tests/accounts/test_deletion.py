@@ -10,13 +10,15 @@ from allauth.usersessions.models import UserSession
 from django.apps import apps
 from django.contrib.sessions.models import Session
 from django.core.files.storage import FileSystemStorage
+from django.db import OperationalError, connection
 from django.db.models import Model
 from django.test import Client
 
 from accounts import deletion, holdings, tokens
 from accounts.models import ApiToken, User
 from reports import lifecycle, runner, sweeper
-from reports.models import Job
+from reports.customers import undoing
+from reports.models import Customer, Job
 from tests.accounts.conftest import text
 from tests.conftest import PASSWORD, MakeUpload
 from tests.files import HEADER, sales_csv
@@ -25,6 +27,7 @@ from uploads.models import Upload
 pytestmark = pytest.mark.django_db(transaction=True)
 DELETE = "/account/delete"
 DATA = HEADER.encode() + b"Toys,2024-01-01,3\nToys,never,1\n"
+CUSTOMERS = b"name,email,company\n" + b"".join(b"C,c%d@example.org,C\n" % each for each in range(5)) + b"?,?,?\n"
 Finished = Callable[..., Job]
 
 
@@ -41,14 +44,19 @@ def rows() -> dict[str, int]:
 
 
 @pytest.fixture
-def everything(user: User, ann: Client, token: str, finished: Finished, make_upload: MakeUpload) -> None:
-    """All that a person can have: a report, a file with two, one being uploaded, one whose upload lost its job."""
+def everything(
+    user: User, ann: Client, token: str, finished: Finished, imported: Finished, make_upload: MakeUpload
+) -> None:
+    """All that a person can have: a report, a file with two, one being uploaded, one whose upload lost its job,
+    customers with their import and without it."""
     Client().post("/accounts/login/", {"login": user.email, "password": PASSWORD})
     ann.get("/account/")
     job = finished(DATA, name="done.csv")
     lifecycle.create(job.upload)
     runner.run_all()
     job.shares.create(expires_at="2100-01-01T00:00Z")
+    imported(CUSTOMERS)
+    lifecycle.delete(imported(b"name,email,company\nAda,ada@example.org,Engines\n"))
     make_upload(DATA, chunk=10, whole=False, name="unfinished.csv")
     make_upload(DATA, name="without a job.csv").jobs.get().delete()
 
@@ -61,17 +69,24 @@ def delete(client: Client, password: str = PASSWORD) -> Any:
 def test_the_page_says_exactly_what_is_lost(ann: Client, stranger: User, finished: Finished) -> None:
     finished(DATA, owner=stranger)
     page = text(ann.get(DELETE))
-    assert "<dt>Reports with their downloads and shared links</dt><dd>3</dd>" in page
-    size = 2 * len(DATA) + len(DATA)
-    assert f"<dt>Uploaded files</dt><dd>3 ({size} B)</dd>" in page
+    assert "<dt>Reports with their downloads and shared links</dt><dd>4</dd>" in page
+    assert "<dt>Customers</dt><dd>6</dd>" in page
+    size = 3 * len(DATA) + len(CUSTOMERS)
+    assert f"<dt>Uploaded files</dt><dd>4 ({size} B)</dd>" in page
     assert "programs that use them will be refused</dt><dd>1</dd>" in page
-    assert Job.objects.count() == 4
+    assert Job.objects.count() == 5
 
 
 def test_no_row_and_no_file_stays_and_nothing_of_others_is_touched(
-    stranger: User, client_of: Callable[[User], Client], finished: Finished, files: Path, request: pytest.FixtureRequest
+    stranger: User,
+    client_of: Callable[[User], Client],
+    finished: Finished,
+    imported: Finished,
+    files: Path,
+    request: pytest.FixtureRequest,
 ) -> None:
     theirs = finished(DATA, owner=stranger, name="theirs.csv")
+    imported(CUSTOMERS, owner=stranger)
     their_token = tokens.issue(stranger, name="theirs")
     bob = client_of(stranger)
     bob.get("/account/")
@@ -183,7 +198,46 @@ def test_what_is_cut_short_is_closed_at_once_and_finished_by_the_sweep(
     storage.left = 1000
     sweeper.sweep()
     assert stored(files) == set()
-    assert not any(model.objects.exists() for model in (User, Job, Upload, ApiToken, EmailAddress, Session))
+    assert not any(model.objects.exists() for model in (User, Job, Upload, Customer, ApiToken, EmailAddress, Session))
+
+
+@pytest.mark.usefixtures("everything")
+@pytest.mark.parametrize("after", [0, 1, 2])
+def test_one_whose_customers_are_half_removed_is_finished_by_the_sweep(
+    user: User, ann: Client, monkeypatch: pytest.MonkeyPatch, after: int
+) -> None:
+    steps = iter(range(after))
+
+    def cut(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+        if sql.startswith('DELETE FROM "reports_customer"') and next(steps, None) is None:
+            raise OperationalError("the database is away")
+        return execute(sql, params, many, context)
+
+    monkeypatch.setattr(undoing, "STEP", 2)
+    with connection.execute_wrapper(cut):
+        assert not deletion.delete(user)
+    assert Customer.objects.count() == 6 - 2 * after
+    assert Job.objects.count() == 4
+    assert ann.get("/account/").status_code == 302
+
+    sweeper.sweep()
+    assert not any(model.objects.exists() for model in (User, Job, Upload, Customer))
+
+
+def test_a_worker_that_imports_meanwhile_leaves_no_customers(
+    user: User, make_upload: MakeUpload, files: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_upload(CUSTOMERS, kind="customers")
+    really = undoing.remove_all
+
+    def remove_all(owner: User) -> None:
+        really(owner)
+        runner.run_all()
+
+    monkeypatch.setattr(undoing, "remove_all", remove_all)
+    assert deletion.delete(user)
+    assert not Customer.objects.exists()
+    assert stored(files) == set()
 
 
 @pytest.mark.usefixtures("everything")

@@ -14,6 +14,8 @@ from django.test import AsyncClient, Client
 from accounts import tokens
 from accounts.export import archive
 from accounts.models import ApiToken, User
+from reports import lifecycle
+from reports.customers import export
 from reports.models import Job
 from tests.conftest import MakeUpload
 from tests.files import HEADER
@@ -21,6 +23,7 @@ from tests.files import HEADER
 pytestmark = pytest.mark.django_db(transaction=True)
 DATA = HEADER.encode() + b"Toys,2024-01-01,3\nBooks,2024-01-01,4\nToys,never,1\n"
 RESULT = b"Department Name,Total Number of Sales\nBooks,4\nToys,3\n"
+CUSTOMERS = b"name,email,company\n" + b"".join(b"C%d,c%d@example.org,C\n" % (each, each) for each in range(3))
 Finished = Callable[..., Job]
 
 
@@ -75,10 +78,30 @@ def test_it_has_account_tokens_sessions_uploads_jobs_and_results(
     assert len(files) == 7
 
 
-def test_it_has_ones_own_things_alone(user: User, stranger: User, token: str, bob: Client, finished: Finished) -> None:
+def test_it_has_customers_as_a_file_that_can_be_imported_again_and_tells_what_was_undone(
+    user: User, imported: Finished, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(export, "BATCH", 2)
+    undone = imported(b"name,email,company\nZoe,zoe@example.org,Zoos\n")
+    lifecycle.undo(undone)
+    job = imported(CUSTOMERS + b"no,address,\n")
+    files = export_of(user)
+    assert files["customers.csv"] == b"name,email,phone,company" + CUSTOMERS.partition(b"company")[2].replace(
+        b"org,", b"org,,"
+    )
+    first, second = files["jobs.json"]
+    assert (first["id"], first["result"], first["undone_at"] is None) == (str(undone.pk), None, False)
+    assert (second["id"], second["result"], second["undone_at"]) == (str(job.pk), None, None)
+    assert (second["rows"], second["bad_rows"], second["reasons"]["invalid_email"]) == (4, 1, 1)
+
+
+def test_it_has_ones_own_things_alone(
+    user: User, stranger: User, token: str, bob: Client, finished: Finished, imported: Finished
+) -> None:
     bob.get("/account/")
     tokens.issue(stranger, name="theirs")
     finished(DATA, owner=stranger, name="theirs.csv")
+    imported(CUSTOMERS, owner=stranger)
     with archive(user) as file:
         data = file.read()
     assert {name: len(files) for name, files in unpack(data).items() if name != "account.json"} == {
