@@ -27,6 +27,8 @@ NAMES = (
     *("Books", "Clothing", "Electronics", "Garden", "Groceries", "Home & Kitchen", "Music"),
     *("Office", "Pets", "Shoes", "Sports, Outdoor", "Toys", "Travel", "Wine"),
 )
+FORENAMES = ("Ada", "Bram", "Chiara", "Dmitri", "Elif", "Femi", "Grace", "Hiro")
+SURNAMES = ("Adams", "Berger", "Costa", "Diaz", "Eriksen", "Fournier", "Grant")
 
 
 class Gallery:
@@ -138,6 +140,57 @@ def reports(gallery: Gallery, page: Page, address: str, token: str, folder: Path
         gallery.take(page, "report-partial")
 
 
+def people(path: Path, rows: int, *, bad_every: int = 0, first: int = 1) -> Path:
+    """A file of customers, some of whom have no address, or none that could be one."""
+    with path.open("w") as file:
+        file.write("name,email,phone,company\n")
+        for row in range(first, first + rows):
+            bad = bad_every and row % bad_every == 0
+            email = ("", "not known")[row % 2] if bad else f"{SURNAMES[row % 7].lower()}.{row}@example.org"
+            name = f"{FORENAMES[row % 8]} {SURNAMES[row % 7]}"
+            file.write(f"{name},{email},+49 30 {5000 + row % 4000},{SURNAMES[row % 5]} & Co\n")
+    return path
+
+
+def imports(gallery: Gallery, page: Page, address: str, token: str, folder: Path) -> None:
+    def opened(path: Path) -> None:
+        page.goto(f"{address}/?q={path.stem}")
+        page.get_by_role("link", name=path.name, exact=True).first.click()
+
+    path = people(folder / "contacts.csv", 4000, bad_every=90)
+    upload(address, token, path, kind="customers")
+    opened(path)
+    expect(page.get_by_role("link", name="Undo this import")).to_be_visible()
+    gallery.take(page, "import-done")
+    page.goto(f"{address}/customers/")
+    gallery.take(page, "customers")
+    coming = people(folder / "fair.csv", 500_000, bad_every=999, first=10_000)
+    waiting = people(folder / "newsletter.csv", 10, first=5000)
+    with uploading(address, token, coming, kind="customers") as uploader:
+        uploader.upload(stop_at=coming.stat().st_size // 2)
+        upload(address, token, waiting, kind="customers")
+        opened(waiting)
+        gallery.take(page, "import-waiting")
+        opened(coming)
+        expect(page.get_by_role("heading", name="Imported customers")).to_be_visible()
+        gallery.take(page, "import-running")
+        page.get_by_role("button", name="Cancel").click()
+        expect(page.get_by_text("What it had imported until then stays")).to_be_visible()
+        gallery.take(page, "import-cancelled")
+    opened(path)
+    page.get_by_role("link", name="Remove this import").click()
+    gallery.take(page, "import-remove")
+    page.get_by_role("link", name="Undo it first").click()
+    gallery.take(page, "import-undo")
+    page.get_by_role("button", name="Undo the import").click()
+    expect(page.get_by_text("Undone on")).to_be_visible()
+    gallery.take(page, "import-undone")
+    upload(address, token, path, kind="sales")
+    opened(path)
+    expect(page.get_by_role("button", name="Run as “Customers”")).to_be_visible()
+    gallery.take(page, "import-of-another-kind")
+
+
 def account(gallery: Gallery, page: Page, address: str) -> None:
     for path in ("", "tokens/", "webhooks/", "sessions/", "data/", "delete"):
         page.goto(f"{address}/account/{path}")
@@ -217,6 +270,7 @@ def main() -> None:
         page.close()
         page = context.new_page()
         reports(gallery, page, address, token, folder, stranger)
+        imports(gallery, page, address, token, folder)
         account(gallery, page, address)
         reference(gallery, page, address)
         admin(gallery, page, address)

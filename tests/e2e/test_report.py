@@ -187,7 +187,7 @@ def test_a_file_with_other_columns_is_run_again_without_a_new_upload(
     expect(table(page)).to_be_visible()
     assert names(page) == ["Main street", "Harbour"]
     assert figure(page, "Total sales") == "10.50"
-    expect(page.get_by_text("Other reports of this file:")).to_be_visible()
+    expect(page.get_by_text("Other runs of this file:")).to_be_visible()
 
 
 def test_it_is_removed_and_a_page_that_shows_it_goes_back(report: Page, many: Path) -> None:

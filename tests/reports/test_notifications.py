@@ -1,5 +1,6 @@
 """Mails about jobs that have ended while their owners were away."""
 
+import gzip
 from collections.abc import Callable
 from typing import Any
 
@@ -11,7 +12,7 @@ from accounts.models import User
 from reports import lifecycle, notifications
 from reports.models import Job
 from tests.conftest import MakeUpload
-from tests.files import HEADER
+from tests.files import HEADER, customers_csv
 
 pytestmark = pytest.mark.django_db(transaction=True)
 Finished = Callable[..., Job]
@@ -51,6 +52,32 @@ def test_a_failure_is_mailed_with_its_reason(eager: User, finished: Finished) ->
     finished(b"a,b\n1,2\n")
     assert "could not be made" in mail.outbox[0].subject
     assert "No columns for department and sales were found" in mail.outbox[0].body
+
+
+def test_an_import_is_told_of_as_one(eager: User, finished: Finished, settings: Any) -> None:
+    settings.SITE_URL = "https://sales.example.com"
+    job = finished(customers_csv(1200) + b",,,\n", name="people.csv", kind="customers")
+    (message,) = mail.outbox
+    assert message.subject == "people.csv: the import is done"
+    assert message.body.startswith("1,201 rows, 1,200 imported, 1 rejected.\n")
+    assert f"https://sales.example.com/jobs/{job.pk}/" in message.body
+    assert "report" not in message.subject + message.body
+
+
+def test_an_import_that_failed_says_why_and_what_has_come_of_it(eager: User, finished: Finished, settings: Any) -> None:
+    settings.IMPORT_WINDOW_BYTES = 2000
+    finished(HEADER.encode(), name="wrong.csv", kind="customers")
+    assert mail.outbox[0].subject == "wrong.csv: the import has failed"
+    assert "No columns for name and email and company were found" in mail.outbox[0].body
+    assert "stays" not in mail.outbox[0].body
+    # One that turns out at its end to be damaged, by its checksum.
+    packed = gzip.compress(customers_csv(500), compresslevel=0)
+    job = finished(packed[:-8] + bytes(8), name="torn.csv.gz", kind="customers")
+    imported = job.rows - job.bad_rows
+    assert (job.error_code, imported > 0) == ("gzip_damaged", True)
+    assert mail.outbox[1].subject == "torn.csv.gz: the import has failed"
+    assert f"{job.rows} rows, {imported} imported, {job.bad_rows} rejected." in mail.outbox[1].body
+    assert "What has been imported stays, unless you undo it." in mail.outbox[1].body
 
 
 def test_a_file_name_cannot_break_the_subject(eager: User, finished: Finished) -> None:

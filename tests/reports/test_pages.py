@@ -145,9 +145,25 @@ def test_a_file_without_the_usual_columns_asks_which_is_which(ann: Client, finis
     assert page.count("<option>Takings</option>") == 3
 
 
+def test_columns_that_are_there_are_chosen_already(ann: Client, finished: Finished) -> None:
+    job = finished(b"Shop;Dept;Date;Takings\nA;Toys;2024-01-01;1\n")
+    page = text(ann.get(f"/jobs/{job.pk}/"))
+    assert page.count("<option selected>Dept</option>") == page.count("<option selected>Date</option>") == 1
+    assert page.count("Choose a column") == 1
+
+
 def test_a_gzip_file_is_asked_about_too(ann: Client, finished: Finished) -> None:
     job = finished(gzip.compress(b"Shop,Takings\nA,1\n"), name="x.csv.gz")
     assert "<option>Takings</option>" in text(ann.get(f"/jobs/{job.pk}/"))
+
+
+def test_a_column_that_was_said_not_to_be_there_stays_unchosen(ann: Client, finished: Finished) -> None:
+    job = finished(DATA)
+    ann.post(f"/jobs/{job.pk}/again", {"department": "Department Name", "date": "", "sales": "Number of Sales"})
+    runner.run_all()
+    page = text(ann.get(f"/jobs/{Job.objects.exclude(pk=job.pk).get().pk}/"))
+    assert "<option selected>Number of Sales</option>" in page
+    assert "<option selected>Date</option>" not in page
 
 
 def test_columns_that_are_not_there_are_refused_by_the_new_job(ann: Client, finished: Finished) -> None:

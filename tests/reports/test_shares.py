@@ -12,7 +12,7 @@ from accounts.models import User
 from reports import shares
 from reports.models import Job, Share
 from tests.conftest import MakeUpload
-from tests.files import HEADER
+from tests.files import HEADER, customers_csv
 
 pytestmark = pytest.mark.django_db(transaction=True)
 Finished = Callable[..., Job]
@@ -106,6 +106,12 @@ def test_a_report_that_is_not_there_yet_cannot_be_shared(ann: Client, make_uploa
     job = make_upload(DATA).jobs.get()
     response = ann.post(f"/jobs/{job.pk}/shares", {"days": "7"})
     assert (response.status_code, response.json()["code"]) == (409, "no_result")
+
+
+def test_an_import_has_nothing_to_share(ann: Client, imported: Finished) -> None:
+    response = ann.post(f"/jobs/{imported(customers_csv(3)).pk}/shares", {"days": "7"})
+    assert (response.status_code, response.json()["code"]) == (409, "not_shareable")
+    assert not Share.objects.exists()
 
 
 def test_there_is_a_limit_to_links(ann: Client, job: Job) -> None:

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from reports import shares
 from reports.models import Job, Share
-from tests.files import sales_csv
+from tests.files import customers_csv, sales_csv
 
 pytestmark = pytest.mark.django_db(transaction=True)
 MakeJob = Callable[..., Job]
@@ -46,6 +46,11 @@ def test_a_link_is_made_and_opens_the_report(api: Client, job: Job, wanted: Any,
     assert (told["openedAt"], told["revokedAt"]) == (None, None)
     assert nobody.get(told["url"]).status_code == 200
     assert listed(api, job)["items"][0]["openedAt"]
+
+
+def test_an_import_has_nothing_to_share(api: Client, imported: MakeJob) -> None:
+    assert refused(make(api, imported(customers_csv(3)), {"days": 7})) == (409, "not_shareable")
+    assert not Share.objects.exists()
 
 
 def test_without_a_body_it_holds_for_a_week(api: Client, job: Job) -> None:
