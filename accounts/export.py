@@ -6,7 +6,7 @@ import logging
 import shutil
 import tempfile
 import zipfile
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from typing import IO, Any
 
@@ -42,7 +42,7 @@ def json_entry(path: str, data: Any) -> Entry:
     return Entry(path, lambda: io.BytesIO(text.encode()))
 
 
-def made_entry(path: str, make: Callable[[], Generator[bytes, None, None]]) -> Entry:
+def made_entry(path: str, make: Callable[[], Iterator[bytes]]) -> Entry:
     """A file that is made piece by piece as it is packed."""
     return Entry(path, lambda: _Pieces(make()))
 
@@ -50,12 +50,14 @@ def made_entry(path: str, make: Callable[[], Generator[bytes, None, None]]) -> E
 class _Pieces:
     """Read as a file is; a piece is as large as whoever made it thought fit."""
 
-    def __init__(self, pieces: Generator[bytes, None, None]) -> None:
+    def __init__(self, pieces: Iterator[bytes]) -> None:
         self._pieces = pieces
-        self.close = pieces.close
 
     def read(self, size: int = -1) -> bytes:
         return next(self._pieces, b"")
+
+    def close(self) -> None:
+        """Nothing is open."""
 
 
 def _of_account(user: User) -> Iterator[Entry]:

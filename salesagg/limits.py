@@ -9,11 +9,29 @@ from accounts import holdings
 from accounts.api.auth import user_of
 from accounts.api.schemas import Out
 from accounts.models import User
+from reports import options
 from reports.formats import FORMATS
 from reports.models import OPEN, Job
+from reports.pipelines import Pipeline, pipelines
 from uploads import imports
 
 router = Router(tags=["Limits"], by_alias=True)
+
+
+class KindColumn(Out):
+    role: str = Field(description="What the API calls it, as in `options.columns` of a job.")
+    key: str = Field(description="What an upload's metadata or form calls it.")
+    names: list[str] = Field(description="Its usual names, in small letters, without spaces, `_` and `-`.")
+    required: bool
+
+
+class FileKind(Out):
+    """A kind of file that can be uploaded."""
+
+    kind: str = Field(examples=["sales"])
+    columns: list[KindColumn]
+    has_result: bool = Field(description="Whether it ends in totals, to be downloaded.")
+    can_be_undone: bool = Field(description="Whether it is an import, which can be taken back.")
 
 
 class Limits(Out):
@@ -34,6 +52,7 @@ class Limits(Out):
         description="Objects of the storage whose keys begin so can be imported by you; null: none can."
     )
     formats: list[str] = Field(description="What a result can be downloaded as.")
+    kinds: list[FileKind] = Field(description="What can be uploaded; the first is what a file is unless you say.")
 
 
 @router.get("", response=Limits, operation_id="getLimits", summary="Look at limits")
@@ -57,4 +76,18 @@ def limits_of(user: User) -> Limits:
         download_url_seconds=settings.DOWNLOAD_URL_SECONDS,
         import_prefix=imports.prefix_of(user) or None,
         formats=list(FORMATS),
+        kinds=[_told(pipeline) for pipeline in pipelines().values()],
+    )
+
+
+def _told(pipeline: Pipeline) -> FileKind:
+    columns = [
+        KindColumn(role=role, key=options.key_of(role, pipeline), names=list(column.names), required=column.required)
+        for role, column in pipeline.columns.items()
+    ]
+    return FileKind(
+        kind=pipeline.kind,
+        columns=columns,
+        has_result=pipeline.has_result,
+        can_be_undone=pipeline.can_be_undone,
     )

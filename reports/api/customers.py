@@ -89,7 +89,7 @@ def list_customers(request: HttpRequest, asked: Annotated[CustomersPage, Query()
 @router.get(
     "/customers.csv",
     response={200: None},
-    openapi_extra=described(CSV, named="customers.csv, in your language."),
+    openapi_extra=described(CSV, named="`customers.csv`."),
     operation_id="exportCustomers",
     summary="Download customers as CSV",
 )
@@ -98,7 +98,7 @@ def export_customers(
     asked: Annotated[CustomerFilters, Query()],
     safe: Annotated[bool, Query(description="Make cells harmless that a spreadsheet might run as formulas.")] = False,
 ) -> HttpResponseBase:
-    """`name,email,phone,company`, in the order in which they were imported; the file can be imported again."""
+    """`name,email,phone,company`, oldest imports first; the file can be imported again."""
     return export.download(user_of(request), asked.query(), safe=safe)
 
 

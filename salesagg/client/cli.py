@@ -72,7 +72,7 @@ def _hint(options: argparse.Namespace, code: int) -> str:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m salesagg.client",
-        description="Send sales CSVs to a Salesagg site, and fetch what comes of them.",
+        description="Send CSVs to a Salesagg site, sales or customers, and fetch what comes of them.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -82,14 +82,24 @@ def _parser() -> argparse.ArgumentParser:
     upload = commands.add_parser(
         "upload",
         parents=[everywhere, reporting],
-        help="send a file, and wait for its report",
-        description="Send a file, wait for its report, and print or save it. Called again after an interruption, the "
-        "same command goes on where it stopped.",
+        help="send a file, and wait for its report or its import",
+        description="Send a file, wait for its report, and print or save it; of an import, say what came in. Called "
+        "again after an interruption, the same command goes on where it stopped.",
     )
     upload.add_argument("file", metavar="FILE", help="the CSV, perhaps gzipped; - reads standard input")
     upload.add_argument("--department", metavar="COLUMN", help="the column of departments, if it has an unusual name")
     upload.add_argument("--date", metavar="COLUMN", help="the column of dates; '' if there is none")
     upload.add_argument("--sales", metavar="COLUMN", help="the column of sales")
+    upload.add_argument("--kind", help="what the file is, such as customers (default: sales)")
+    upload.add_argument(
+        "--column",
+        metavar="ROLE=NAME",
+        dest="columns",
+        type=_column,
+        action="append",
+        default=[],
+        help="a column of any kind that has an unusual name, such as email=Mail; once for each",
+    )
     upload.add_argument("--amounts", action="store_true", help="sales are decimals, perhaps negative")
     upload.add_argument("--keep", action="store_true", help="only store the file, to be processed later")
     upload.add_argument("--name", help="what to call the file on the site (default: its own name)")
@@ -97,7 +107,8 @@ def _parser() -> argparse.ArgumentParser:
     watch = commands.add_parser("watch", parents=[everywhere, reporting], help="wait for a job's report")
     result = commands.add_parser("result", parents=[everywhere, reporting], help="print or save a finished report")
     cancel = commands.add_parser("cancel", parents=[everywhere], help="cancel a job")
-    for command in (watch, result, cancel):
+    undo = commands.add_parser("undo", parents=[everywhere], help="remove what an import has brought")
+    for command in (watch, result, cancel, undo):
         command.add_argument("job", metavar="JOB", type=_job, help="the job's id")
     jobs = commands.add_parser("jobs", parents=[everywhere], help="list the latest jobs")
     jobs.add_argument("--limit", type=_limit, default=20, help="how many at most, up to 200 (default: 20)")
@@ -171,6 +182,13 @@ def _job(value: str) -> str:
         return str(uuid.UUID(value))
     except ValueError:
         raise argparse.ArgumentTypeError(f"{value} is no job's id") from None
+
+
+def _column(value: str) -> tuple[str, str]:
+    role, is_named, name = value.partition("=")
+    if not role or not is_named:
+        raise argparse.ArgumentTypeError(f"{value} is not like email=Mail")
+    return role, name
 
 
 def _limit(value: str) -> int:

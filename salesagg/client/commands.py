@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
-from salesagg.client import memory, output, sending
+from salesagg.client import kinds, memory, output, sending
+from salesagg.client.cli import FORMATS
 from salesagg.client.errors import DONE, FAILED, REJECTED_ROWS, Refused, Unusable
 from salesagg.client.following import Glance, follow
 from salesagg.client.screen import Screen
@@ -21,7 +22,7 @@ from salesagg.client.server import Json, Server
 def upload(options: argparse.Namespace, server: Server, screen: Screen) -> int:
     _check_can_save(options)
     limits = server.limits()
-    metadata = _metadata(options)
+    metadata = _metadata(options, kinds.chosen(limits["kinds"], options))
     with _opened(options.file, screen) as (file, path):
         key = memory.fingerprint(path, file, url=server.url, metadata=metadata) if path else None
         options.goes_on = key is not None
@@ -68,7 +69,15 @@ def result(options: argparse.Namespace, server: Server, screen: Screen) -> int:
 
 
 def cancel(options: argparse.Namespace, server: Server, screen: Screen) -> int:
-    job = server.post(f"jobs/{options.job}/cancel")
+    return _do("cancel", options, server)
+
+
+def undo(options: argparse.Namespace, server: Server, screen: Screen) -> int:
+    return _do("undo", options, server)
+
+
+def _do(action: str, options: argparse.Namespace, server: Server) -> int:
+    job = server.post(f"jobs/{options.job}/{action}")
     _print_json(job) if options.json else print(f"{job['jobId']}: {job['state']}")
     return DONE
 
@@ -79,17 +88,19 @@ def jobs(options: argparse.Namespace, server: Server, screen: Screen) -> int:
         _print_json(page)
         return DONE
     rows = (
-        [job["jobId"], job["state"], f"{job['processedRows']:,}", f"{job['failedCount']:,}", job["fileName"]]
+        [
+            *(job["jobId"], job["state"], job["kind"]),
+            *(f"{job['processedRows']:,}", f"{job['failedCount']:,}", job["fileName"]),
+        ]
         for job in page["items"]
     )
-    print(output.table(["Job", "State", "Rows", "Rejected", "File"], rows))
+    print(output.table(["Job", "State", "Kind", "Rows", "Rejected", "File"], rows))
     return DONE
 
 
-def _metadata(options: argparse.Namespace) -> dict[str, str]:
-    chosen = {role: getattr(options, role) for role in ("department", "date", "sales")}
+def _metadata(options: argparse.Namespace, chosen: dict[str, str]) -> dict[str, str]:
     name = options.name or ("stdin.csv" if options.file == "-" else Path(options.file).name)
-    metadata = {"filename": name, **{role: column for role, column in chosen.items() if column is not None}}
+    metadata = {"filename": name, **chosen}
     metadata |= {"amounts": "true"} if options.amounts else {}
     metadata |= {"keep": "true"} if options.keep else {}
     # Names of files may be bytes that are no text.
@@ -132,7 +143,10 @@ def _check_can_save(options: argparse.Namespace) -> None:
 def _report(job: Json, options: argparse.Namespace, server: Server) -> int:
     """Save and print what a job has ended in."""
     is_done = job["status"] == "completed"
+    has_result = any(kind in job["downloadUrls"] for kind in FORMATS)
     path = f"jobs/{job['jobId']}"
+    if options.output and is_done and not has_result:
+        raise Unusable(kinds.NO_RESULT)
     saved: dict[str, str] = {}
     if options.output and is_done:
         kind = options.output.suffix[1:].lower()
@@ -144,10 +158,12 @@ def _report(job: Json, options: argparse.Namespace, server: Server) -> int:
     if options.json:
         _print_json({**job, "saved": saved})
     elif is_done:
-        if not options.output:
+        if has_result and not options.output:
             print(_table(server, path))
+        if not has_result:
+            print(_imported(job))
         if not options.quiet:
-            print(_summary(job, saved))
+            print(_summary(job, saved, has_result=has_result))
     if not is_done:
         print(f"error: {_why_not_done(job)}", file=sys.stderr)
         return FAILED
@@ -168,18 +184,24 @@ def _table(server: Server, path: str) -> str:
     return output.totals_table(loaded.getvalue())
 
 
-def _summary(job: Json, saved: dict[str, str]) -> str:
+def _imported(job: Json) -> str:
+    """What an import has come to: it has no other result."""
+    counted = f"{job['processedRows']:,} rows, {job['successCount']:,} imported, {job['failedCount']:,} rejected."
+    return f"{counted} The import has been undone." if job["state"] == "undone" else counted
+
+
+def _summary(job: Json, saved: dict[str, str], *, has_result: bool) -> str:
     total = output.grouped(job["total"] or "0")
-    counted = f"{job['processedRows']:,} rows, {job['failedCount']:,} rejected, total {total}."
+    counted = f"{job['processedRows']:,} rows, {job['failedCount']:,} rejected, total {total}." if has_result else ""
     names = ", ".join(saved.values())
     return "\n".join(filter(None, [counted, f"Saved: {names}" if names else "", f"Report: {job['url']}"]))
 
 
 def _why_not_done(job: Json) -> str:
-    if job["status"] == "cancelled":
-        return "The job was cancelled."
-    if job["status"] == "failed":
-        return str(job["error"]["detail"])
+    if job["status"] in ("cancelled", "failed"):
+        why = "The job was cancelled." if job["status"] == "cancelled" else str(job["error"]["detail"])
+        stays = f" {job['successCount']:,} rows had been imported, and stay. To remove them, see “undo”."
+        return why + stays if "undo" in job["actions"] else why
     return f"The job has not ended ({job['state']}). See “watch”."
 
 

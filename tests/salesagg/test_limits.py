@@ -26,7 +26,9 @@ def test_everything_a_program_must_know_is_told(user: User, settings: Any) -> No
     settings.UPLOAD_EXPIRES_HOURS, settings.DOWNLOAD_URL_SECONDS = 5, 60
     settings.API_REQUESTS_PER_MINUTE, settings.API_REQUESTS_PER_MINUTE_PER_ADDRESS = 70, 80
     settings.MAX_OPEN_JOBS = 9
-    assert limits(user) == {
+    told = limits(user)
+    assert [each["kind"] for each in told.pop("kinds")] == ["sales", "customers"]
+    assert told == {
         "maxBodyBytes": 1000,
         "maxUploadBytes": 2000,
         "chunkBytes": 500,
@@ -40,6 +42,19 @@ def test_everything_a_program_must_know_is_told(user: User, settings: Any) -> No
         "downloadUrlSeconds": 60,
         "importPrefix": f"imports/{user.pk}/",
         "formats": ["csv", "xlsx", "json", "parquet"],
+    }
+
+
+def test_the_kinds_of_files_are_told_with_the_columns_that_each_has(user: User) -> None:
+    sales, customers = limits(user)["kinds"]
+    assert (sales["hasResult"], sales["canBeUndone"]) == (True, False)
+    assert (customers["hasResult"], customers["canBeUndone"]) == (False, True)
+    assert [each["key"] for each in sales["columns"]] == ["department", "date", "sales"]
+    assert customers["columns"][2] == {
+        "role": "phone",
+        "key": "phone_column",
+        "names": ["phone", "phonenumber", "telephone", "mobile"],
+        "required": False,
     }
 
 
