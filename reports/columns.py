@@ -30,15 +30,18 @@ def found_in(job: Job) -> dict[str, str]:
     return pipeline_for(job.kind).found(job.context) if job.context else {}
 
 
-def _first_line(upload: Upload) -> list[str]:
+def head_of(upload: Upload) -> bytes:
+    """The file's beginning, unpacked; nothing when the file is gone or cannot be read."""
     size = min(upload.offset, HEAD_BYTES)
     if not size or upload.state not in (Upload.State.RECEIVING, Upload.State.COMPLETE):
-        return []
+        return b""
     try:
         head = read(upload, 0, size)
-        if head.startswith(MAGIC):
-            head = zlib.decompressobj(wbits=31).decompress(head, HEAD_BYTES)
+        return zlib.decompressobj(wbits=31).decompress(head, HEAD_BYTES) if head.startswith(MAGIC) else head
     except (PartLost, zlib.error):
-        return []
-    names = first_fields(head, final=size == upload.length)
+        return b""
+
+
+def _first_line(upload: Upload) -> list[str]:
+    names = first_fields(head_of(upload), final=min(upload.offset, HEAD_BYTES) == upload.length)
     return [] if any("\0" in name for name in names) else names

@@ -16,7 +16,7 @@ from accounts import holdings
 from accounts.access import require_user
 from accounts.models import User
 from accounts.ownership import load_owned
-from reports import lifecycle
+from reports import kinds, lifecycle, options
 from reports.models import OPEN, Job
 from uploads import lifecycle as uploads
 from uploads.models import Part, Upload
@@ -29,15 +29,18 @@ PER_PAGE = 20
 def files(request: HttpRequest) -> HttpResponse:
     user = require_user(request)
     page = Paginator(_stored(user), PER_PAGE).get_page(request.GET.get("page"))
-    context = {"page": page, "used": holdings.usage(user), "quota": settings.QUOTA_BYTES}
+    context = {"page": page, "used": holdings.usage(user), "quota": settings.QUOTA_BYTES, "kinds": kinds.titles()}
     return render(request, "reports/files.html", context)
 
 
 @require_POST
 @login_required
 def make_report(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
-    """A report with the columns that are found; its page lets choose others."""
-    job = lifecycle.process(_load(request, pk), {})
+    """A job over the file, of the kind that the form says or that the file's header tells, with the columns that are
+    found; its page lets choose others."""
+    file = _load(request, pk)
+    kind = options.check_kind(request.POST.get("kind") or kinds.guess(file))
+    job = lifecycle.process(file, {}, kind=kind)
     return redirect("report", job.pk)
 
 
@@ -67,7 +70,7 @@ def _load(request: HttpRequest, pk: uuid.UUID) -> Upload:
 
 def _stored(user: User) -> QuerySet[Upload]:
     """Newest first, each with its jobs."""
-    jobs = Job.objects.only("pk", "upload_id").order_by("-created_at")
+    jobs = Job.objects.only("pk", "upload_id", "kind").order_by("-created_at")
     borrowed = Part.objects.filter(upload=OuterRef("pk"), borrowed=True)
     stored = user.uploads.filter(state__in=uploads.STORED).order_by("-created_at", "-pk")
     return stored.annotate(imported=Exists(borrowed)).prefetch_related(Prefetch("jobs", jobs))

@@ -165,7 +165,7 @@ def test_stored_files_are_made_reports_of_and_deleted(signed_up: Page, address: 
     expect(entry).to_contain_text("none yet")
     look_at(page)
 
-    entry.get_by_role("button", name="Make a report").click()
+    entry.get_by_role("button", name="Process").click()
     expect(page.get_by_role("heading", name="Totals per department")).to_be_visible()
     page.goto(f"{address}/files/")
     entry.get_by_role("link", name=f"1 of {name}").click()

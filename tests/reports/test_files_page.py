@@ -16,7 +16,7 @@ from reports import runner
 from reports.models import Job
 from reports.views import files as view
 from tests.conftest import MakeUpload, append, b64
-from tests.files import sales_csv
+from tests.files import customers_csv, sales_csv
 from uploads import imports, lifecycle
 from uploads.models import Upload
 
@@ -127,6 +127,44 @@ def test_a_report_is_made_of_a_file(ann: Client, kept: Upload) -> None:
     runner.run_all()
     job.refresh_from_db()
     assert (job.status, job.rows) == ("completed", 50)
+
+
+@pytest.fixture
+def contacts(user: User) -> Upload:
+    """A file of customers that is stored for its own sake."""
+    data = customers_csv(7)
+    upload = lifecycle.create(user, length=len(data), metadata=f"filename {b64('contacts.csv')}", keep=True)
+    return append(upload, data)
+
+
+def test_of_which_kind_a_file_is_its_header_says(ann: Client, contacts: Upload) -> None:
+    assert "Kind of contacts.csv" in text(ann.get("/files/"))
+    for form in ({}, {"kind": ""}):
+        ann.post(f"/files/{contacts.pk}/report", form)
+    runner.run_all()
+    first, second = contacts.jobs.order_by("created_at")
+    assert (first.kind, first.status, first.rows, first.bad_rows) == ("customers", "completed", 7, 0)
+    assert (second.kind, second.bad_rows) == ("customers", 7)
+
+
+def test_of_which_kind_a_file_is_a_person_may_say(ann: Client, contacts: Upload, kept: Upload) -> None:
+    ann.post(f"/files/{contacts.pk}/report", {"kind": "sales"})
+    ann.post(f"/files/{kept.pk}/report", {"kind": "customers"})
+    runner.run_all()
+    told = [(job.kind, job.error_code) for job in Job.objects.order_by("created_at")]
+    assert told == [("sales", "missing_columns"), ("customers", "missing_columns")]
+    # What it was last is what it probably is.
+    page = text(ann.get("/files/"))
+    for name, kind in (("contacts.csv", "sales"), ("kept.csv", "customers")):
+        form = page.partition(f"Kind of {name}")[2].partition("</form>")[0]
+        assert [part.split('"')[0] for part in form.split('<option value="')[1:] if " selected" in part] == [kind]
+
+
+def test_a_kind_that_there_is_not_is_refused(ann: Client, kept: Upload) -> None:
+    response = ann.post(f"/files/{kept.pk}/report", {"kind": "nonsense"}, headers={"Accept": "text/html"})
+    assert response.status_code == 400
+    assert "There is no such kind of file." in text(response)
+    assert not Job.objects.exists()
 
 
 def test_of_a_file_that_is_gone_no_report_is_made(ann: Client, kept: Upload, settings: Any) -> None:
