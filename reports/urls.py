@@ -5,6 +5,7 @@ from reports.views import actions, dashboard, downloads, files, report, shares, 
 urlpatterns = [
     path("", dashboard.dashboard, name="dashboard"),
     path("sample.csv", dashboard.sample_csv, name="sample_csv"),
+    path("sample-customers.csv", dashboard.sample_customers, name="sample_customers"),
     path("jobs/<uuid:pk>/", report.report, name="report"),
     path("jobs/<uuid:pk>/body", report.body, name="report_body"),
     path("jobs/<uuid:pk>/table", report.table, name="report_table"),

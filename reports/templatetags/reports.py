@@ -1,6 +1,8 @@
 """How pages write numbers, sizes and states: as `static/js/format.js` and `labels.js` write them."""
 
+from collections.abc import Mapping
 from decimal import Decimal
+from typing import Any
 
 from django import template
 from django.utils.translation import gettext, ngettext
@@ -24,6 +26,8 @@ def state_label(state: str, bad_rows: int = 0) -> str:
             }
         case "done":
             return gettext("Done")
+        case "undone":
+            return gettext("Undone")
         case "failed":
             return gettext("Failed")
         case "cancelled":
@@ -36,6 +40,26 @@ def state_label(state: str, bad_rows: int = 0) -> str:
             return gettext("Processing")
         case _:
             return gettext("Queued")
+
+
+@register.simple_tag
+def rows_label(job: Mapping[str, Any] | None) -> str:
+    """How many rows a job (a snapshot, or none yet) has read, or imported."""
+    rows = job["rows"] if job else 0
+    if job and _is_import(job):
+        return gettext("%(count)s imported") % {"count": number(rows - job["bad_rows"])}
+    return ngettext("%(rows)s row", "%(rows)s rows", rows) % {"rows": number(rows)}
+
+
+@register.simple_tag
+def open_label(job: Mapping[str, Any] | None) -> str:
+    """What the link to a job's page says."""
+    return gettext("Open import") if job and _is_import(job) else gettext("Open report")
+
+
+def _is_import(job: Mapping[str, Any]) -> bool:
+    """What an import has written stays, and can be undone; of other files a report is made."""
+    return bool(job["kind"] == "customers")
 
 
 @register.simple_tag

@@ -7,7 +7,7 @@ from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from accounts.access import require_user
-from reports import history, sample
+from reports import history, kinds, sample
 from reports.snapshots import describe
 
 
@@ -21,6 +21,8 @@ def dashboard(request: HttpRequest) -> HttpResponse:
         "page": page,
         "chosen": chosen,
         "states": [(state, words) for state, (words, _) in history.STATES.items()],
+        "kind_titles": kinds.titles(),
+        "kinds": kinds.described(),
         # Where new jobs belong as they come.
         "is_newest": page.number == 1 and not chosen,
         "limits": {"max_bytes": settings.MAX_UPLOAD_BYTES, "chunk_bytes": settings.MAX_BODY_BYTES // 2},
@@ -31,5 +33,15 @@ def dashboard(request: HttpRequest) -> HttpResponse:
 @require_safe
 def sample_csv(request: HttpRequest) -> HttpResponse:
     """A small file to try the product with."""
-    headers = {"Content-Disposition": 'attachment; filename="sample-sales.csv"'}
-    return HttpResponse(sample.sales_csv(), content_type="text/csv; charset=utf-8", headers=headers)
+    return _sample("sample-sales.csv", sample.sales_csv())
+
+
+@require_safe
+def sample_customers(request: HttpRequest) -> HttpResponse:
+    """The same for an import."""
+    return _sample("sample-customers.csv", sample.customers_csv())
+
+
+def _sample(name: str, text: str) -> HttpResponse:
+    headers = {"Content-Disposition": f'attachment; filename="{name}"'}
+    return HttpResponse(text, content_type="text/csv; charset=utf-8", headers=headers)

@@ -1,8 +1,8 @@
 // Job cards: the server renders the first state, this keeps it true.
 
 import { bytes, count, duration, Rate } from "./format.js";
-import { labelOf } from "./labels.js";
-import { fill, gettext, ngettext } from "./text.js";
+import { labelOf, openLabel, rowsOf } from "./labels.js";
+import { fill, gettext } from "./text.js";
 import { showTimes } from "./times.js";
 
 const ETA_AFTER_MS = 3000;
@@ -117,6 +117,7 @@ export class Card {
     this.action("remove").hidden = !job.can_remove;
     this.action("remove").href = `${job.url}remove`;
     this.field("report").hidden = job.status !== "completed";
+    this.field("report").textContent = openLabel(job);
     for (const action of this.element.querySelectorAll(".actions > *")) {
       action.setAttribute("aria-label", `${action.textContent.trim()}: ${job.filename}`);
     }
@@ -149,7 +150,7 @@ export class Card {
     bar.setAttribute("aria-label", fill(gettext("Processing of %(filename)s"), { filename: job.filename }));
     const done = job.status === "completed" ? job.upload.length : job.bytes_done;
     setBar(bar, done, job.upload.length, { isOver: job.can_remove });
-    const rows = fill(ngettext("%(count)s row", "%(count)s rows", job.rows), { count: count(job.rows) });
+    const rows = rowsOf(job);
     const parts = [rows];
     if (job.bad_rows) {
       parts.push(fill(gettext("%(count)s rejected"), { count: count(job.bad_rows) }));

@@ -1,89 +1,129 @@
-// What a person chooses about a file before it is uploaded: which column is what, and whether sales are amounts.
+// What a person chooses about a file before it is uploaded: of which kind it is, which column is what, and whether sales
+// are amounts.
 
-import { find, isAmount, isDay, isWhole, normalise, ROLES } from "./columns.js";
-import { fill, gettext } from "./text.js";
+import { find, normalise } from "./columns.js";
+import { expectations } from "./expectations.js";
+import { list, shortened } from "./format.js";
+import { DEFAULT, KINDS, SALES } from "./kinds.js";
+import { fill, gettext, ngettext } from "./text.js";
+import { isDecimal, isWhole } from "./values.js";
 
 export class Choice {
   // `look` is what peek.js has found.
   constructor(look) {
     this.look = look;
-    this.found = look.columns ?? find(look.header ?? []);
-    this.columns = { ...this.found };
-    this.amounts = this.example(isDecimal) !== null;
+    this.kind = KINDS.get(look.kind);
+    // Kind -> its columns, as found and as chosen: nothing is lost by trying another kind.
+    this.foundOf = new Map();
+    this.chosenOf = new Map();
+    for (const [name, { header, columns }] of look.layouts) {
+      const found = columns ?? find(header, KINDS.get(name));
+      this.foundOf.set(name, found);
+      this.chosenOf.set(name, { ...found });
+    }
+    this.areAmounts = this.hasAmounts;
     // Whether the person has decided on amounts.
     this.isDecided = false;
   }
 
+  get layout() {
+    return this.look.layouts.get(this.kind.name);
+  }
+
+  // The position of each role's column, -1 for one that is not there.
+  get columns() {
+    return this.chosenOf.get(this.kind.name);
+  }
+
+  get amounts() {
+    return this.kind.name === SALES && this.areAmounts;
+  }
+
+  get hasAmounts() {
+    return this.kind.name === SALES && this.example(isDecimal) !== null;
+  }
+
   // Columns that can be named: of several with one name the server takes the first.
   get candidates() {
-    const header = this.look.header ?? [];
+    const header = this.layout.header ?? [];
     const names = header.map(normalise);
     return header
       .map((name, position) => ({ name, position }))
       .filter(({ position }) => names[position] && names.indexOf(names[position]) === position);
   }
 
+  setKind(name) {
+    this.kind = KINDS.get(name);
+    this.proposeAmounts();
+  }
+
   setColumn(role, position) {
     this.columns[role] = position;
-    if (role === "sales" && !this.isDecided) {
-      this.amounts = this.example(isDecimal) !== null;
-    }
+    this.proposeAmounts();
   }
 
   setAmounts(amounts) {
-    this.amounts = amounts;
+    this.areAmounts = amounts;
     this.isDecided = true;
   }
 
+  proposeAmounts() {
+    if (this.kind.name === SALES && !this.isDecided) {
+      this.areAmounts = this.hasAmounts;
+    }
+  }
+
   // The first value of the sales column that `test` likes, or null.
-  example(test, role = "sales") {
-    return this.values(role).find(test) ?? null;
+  example(test) {
+    return this.values("sales").find(test) ?? null;
   }
 
   values(role) {
     const position = this.columns[role];
-    const values = position < 0 ? [] : (this.look.rows ?? []).map((row) => row[position] ?? "");
+    const values = position < 0 ? [] : this.layout.rows.map((row) => row[position] ?? "");
     return values.filter((value) => value !== "");
   }
 
   // What to tell the server, as pairs: only what it would not find by itself.
   get options() {
-    const options = {};
-    if (this.look.header) {
-      for (const role of ROLES.filter((name) => this.columns[name] !== this.found[name])) {
-        options[role] = this.columns[role] < 0 ? "" : this.look.header[this.columns[role]];
-      }
+    const { kind, columns } = this;
+    const found = this.foundOf.get(kind.name);
+    const options = kind.name === DEFAULT ? {} : { kind: kind.name };
+    for (const { role, key } of kind.columns.filter(({ role }) => columns[role] !== found[role])) {
+      options[key] = columns[role] < 0 ? "" : this.layout.header[columns[role]];
     }
     return this.amounts ? { ...options, amounts: "true" } : options;
   }
 
   // What has to be mended before the upload can start.
   get problem() {
-    const { department, date, sales } = this.columns;
+    const { columns } = this;
+    const { header, rows } = this.layout;
     if (this.look.unchecked) {
       return "";
     }
-    if (this.look.header === null) {
-      return this.amounts || isWhole(this.look.rows[0][2])
+    if (header === null) {
+      return this.amounts || isWhole(rows[0][2])
         ? ""
         : gettext("Without amounts the first line is neither a header nor a row.");
     }
-    if (this.look.header.length === 1) {
-      return gettext(
-        "The first line has only one column. A department and a number of sales are needed: export the table again with both.",
+    const required = this.kind.columns.filter((column) => column.required);
+    if (header.length === 1) {
+      const text = gettext("The first line has only one column. %(columns)s are needed: export the table again with all of them.");
+      return fill(text, { columns: titles(required) });
+    }
+    const missing = required.filter(({ role }) => columns[role] < 0);
+    if (missing.length) {
+      const text = ngettext(
+        "No column for %(columns)s was found by its name. Choose it.",
+        "No columns for %(columns)s were found by their names. Choose them.",
+        missing.length,
       );
+      return fill(text, { columns: titles(missing) });
     }
-    if (department < 0 && sales < 0) {
-      return gettext("No columns for the department and the sales were found by their names. Choose them.");
-    }
-    if (department < 0) {
-      return gettext("No column for the department was found by its name. Choose it.");
-    }
-    if (sales < 0) {
-      return gettext("No column for the sales was found by its name. Choose it.");
-    }
-    if (department === sales || (date >= 0 && (date === department || date === sales))) {
-      return gettext("Department, date and sales must be three different columns.");
+    const taken = Object.values(columns).filter((position) => position >= 0);
+    if (new Set(taken).size < taken.length) {
+      return fill(gettext("%(columns)s must be different columns."), { columns: titles(this.kind.columns) });
     }
     return "";
   }
@@ -93,43 +133,12 @@ export class Choice {
     if (this.problem || this.look.unchecked) {
       return [];
     }
-    if (!this.look.rows.length) {
-      return [gettext("There are no rows behind the header.")];
-    }
-    const warnings = [];
-    const isGood = this.amounts ? isAmount : isWhole;
-    const badDay = this.mostly("date", (value) => !isDay(value));
-    if (badDay !== null) {
-      warnings.push(
-        fill(
-          gettext(
-            "Most dates are not written YYYY-MM-DD, such as “%(example)s”. Such rows are rejected, unless you choose not to check dates.",
-          ),
-          { example: shortened(badDay) },
-        ),
-      );
-    }
-    const badSales = this.mostly("sales", (value) => !isGood(value));
-    if (badSales !== null) {
-      warnings.push(
-        fill(gettext("Most sales are no numbers, such as “%(example)s”. Such rows are rejected. Is it the right column?"), {
-          example: shortened(badSales),
-        }),
-      );
-    }
-    return warnings;
-  }
-
-  // The first value that `isBad`, if most of that column are.
-  mostly(role, isBad) {
-    const values = this.values(role);
-    const bad = values.filter(isBad);
-    return bad.length * 2 > values.length ? bad[0] : null;
+    return this.layout.rows.length ? expectations(this) : [gettext("There are no rows behind the header.")];
   }
 
   // Why amounts are proposed, or would be needed.
   get amountsHint() {
-    const example = this.example(isDecimal);
+    const example = this.hasAmounts ? this.example(isDecimal) : null;
     if (example === null) {
       return "";
     }
@@ -140,11 +149,6 @@ export class Choice {
   }
 }
 
-// A number that is one only if sales are amounts.
-function isDecimal(value) {
-  return isAmount(value) && !isWhole(value);
-}
-
-export function shortened(value, length = 40) {
-  return value.length > length ? `${value.slice(0, length)}…` : value;
+function titles(columns) {
+  return list(columns.map(({ title }) => title));
 }

@@ -12,6 +12,7 @@ import { Notifier } from "./notify.js";
 import { Pages } from "./pages.js";
 import { Queue } from "./queue.js";
 import { Reviews } from "./review.js";
+import { connectionTeller, problemsTeller } from "./telling.js";
 import { fill, gettext, ngettext } from "./text.js";
 import { showTimes } from "./times.js";
 import { Total } from "./total.js";
@@ -19,8 +20,6 @@ import { Uploader } from "./uploads.js";
 
 // How long to wait for the list of unfinished uploads before a file counts as new.
 const LIVE_MS = 3000;
-// A connection that is back so soon was never worth a word.
-const INTERRUPTED_MS = 1500;
 const TICK_MS = 1000;
 
 const form = document.getElementById("upload-form");
@@ -28,13 +27,12 @@ const input = document.getElementById("files");
 const area = document.getElementById("history");
 const heading = document.getElementById("jobs-heading");
 const filters = document.getElementById("filters");
-const problems = document.getElementById("upload-problems");
-const connection = document.getElementById("connection");
 const template = document.getElementById("job-template");
 const dialog = document.getElementById("remove-dialog");
 const maxBytes = Number(form.dataset.maxBytes);
 
 const announcer = new Announcer(document.querySelector("#announcements [data-field=voice]"));
+const tellProblems = problemsTeller(document.getElementById("upload-problems"));
 const notifier = new Notifier({
   region: document.getElementById("announcements"),
   control: document.getElementById("notify"),
@@ -194,23 +192,9 @@ function jobOf(uploadId) {
 const live = new Live({
   onJobs,
   onRemoved: (ids) => ids.forEach(forget),
-  onConnection: tellConnection,
+  onConnection: connectionTeller(document.getElementById("connection")),
   shown: () => [...list().querySelectorAll("[data-job]")].map((element) => element.dataset.job),
 });
-
-let interrupted = null;
-
-function tellConnection(connected) {
-  if (connected) {
-    window.clearTimeout(interrupted);
-    interrupted = null;
-    connection.hidden = true;
-  } else if (interrupted === null) {
-    interrupted = window.setTimeout(() => {
-      connection.hidden = false;
-    }, INTERRUPTED_MS);
-  }
-}
 
 // --- What the person does with a job
 
@@ -227,7 +211,7 @@ async function onClick(event, card) {
   } else if (action === "remove") {
     event.preventDefault();
     const title = fill(gettext("Remove %(filename)s?"), { filename: job.filename });
-    if (await ask(dialog, title)) {
+    if (await ask(dialog, title, job.can_undo ? "import" : "report")) {
       await change(job, action);
     }
     return;
@@ -255,17 +239,6 @@ function keepFocus(card, control) {
   if (control?.hidden && [control, document.body].includes(document.activeElement)) {
     card.element.querySelector(".actions > :not([hidden])")?.focus();
   }
-}
-
-function tellProblems(texts) {
-  problems.replaceChildren(
-    ...texts.map((text) => {
-      const line = document.createElement("p");
-      line.textContent = text;
-      return line;
-    }),
-  );
-  problems.hidden = !texts.length;
 }
 
 // --- Choosing files

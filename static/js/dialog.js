@@ -1,8 +1,12 @@
 // Asking before something that cannot be undone. The browser keeps the focus inside and gives it back.
 
-// Show the <dialog> with `title`; resolves to whether the person said yes.
-export function ask(dialog, title) {
+// Show the <dialog> with `title`, and of its texts that have a data-about the one about `about`; resolves to whether the
+// person said yes.
+export function ask(dialog, title, about) {
   dialog.querySelector("[data-field=title]").textContent = title;
+  for (const text of dialog.querySelectorAll("[data-about]")) {
+    text.hidden = text.dataset.about !== about;
+  }
   dialog.returnValue = "";
   dialog.showModal();
   return new Promise((resolve) => {

@@ -1,9 +1,10 @@
 // Numbers as people read them, in their locale.
 
-import { fill, gettext, locale } from "./text.js";
+import { fill, gettext, language, locale } from "./text.js";
 
 const integer = new Intl.NumberFormat(locale);
 const oneDigit = new Intl.NumberFormat(locale, { maximumFractionDigits: 1 });
+const conjunction = new Intl.ListFormat(language, { type: "conjunction" });
 const percentage = new Intl.NumberFormat(locale, { style: "percent", maximumFractionDigits: 0 });
 const UNITS = ["B", "kB", "MB", "GB", "TB", "PB"];
 
@@ -20,6 +21,15 @@ export function bytes(value) {
     rounded = Math.round((value / 1000 ** unit) * 10) / 10;
   }
   return `${oneDigit.format(rounded)} ${UNITS[unit]}`;
+}
+
+// "Name, E-mail and Company".
+export function list(names) {
+  return conjunction.format(names);
+}
+
+export function shortened(value, length = 40) {
+  return value.length > length ? `${value.slice(0, length)}…` : value;
 }
 
 // Part of a whole, never 100 % before it is all there.

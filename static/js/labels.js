@@ -1,7 +1,25 @@
-// A job's state in words; as reports/templatetags/reports.py has them.
+// A job in words; as reports/templatetags/reports.py has them.
 
 import { count } from "./format.js";
 import { fill, gettext, ngettext } from "./text.js";
+
+// What an import has written stays, and can be undone; of other files a report is made.
+function isImport(job) {
+  return job.kind === "customers";
+}
+
+// How many rows a job has read, or imported.
+export function rowsOf(job) {
+  if (isImport(job)) {
+    return fill(gettext("%(count)s imported"), { count: count(job.rows - job.bad_rows) });
+  }
+  return fill(ngettext("%(count)s row", "%(count)s rows", job.rows), { count: count(job.rows) });
+}
+
+// What the link to a job's page says.
+export function openLabel(job) {
+  return isImport(job) ? gettext("Open import") : gettext("Open report");
+}
 
 export function labelOf(state, badRows = 0) {
   switch (state) {
@@ -21,6 +39,8 @@ export function labelOf(state, badRows = 0) {
       return gettext("Cancelling");
     case "cancelled":
       return gettext("Cancelled");
+    case "undone":
+      return gettext("Undone");
     case "failed":
       return gettext("Failed");
     case "done_with_rejects":

@@ -89,6 +89,11 @@ export class Live {
     window.clearTimeout(this.timer);
     this.delay = FIRST_DELAY;
     this.open();
-    before.close();
+    if (before.readyState === WebSocket.CONNECTING) {
+      // Closed before it is open, it would count as an error in the console.
+      before.addEventListener("open", () => before.close());
+    } else {
+      before.close();
+    }
   }
 }

@@ -1,7 +1,7 @@
 // A finished job tells: in the page, in the title of a tab that nobody looks at, and by the browser's own notification
 // if the person has allowed that.
 
-import { labelOf } from "./labels.js";
+import { labelOf, openLabel } from "./labels.js";
 import { gettext } from "./text.js";
 
 const MOST_TOASTS = 3;
@@ -71,7 +71,7 @@ export class Notifier {
     text.append(dot, name, ` ${label}`);
     const link = document.createElement("a");
     link.href = job.url;
-    link.textContent = isDone ? gettext("Open report") : gettext("See why");
+    link.textContent = isDone ? openLabel(job) : gettext("See why");
     const close = document.createElement("button");
     close.type = "button";
     close.className = "btn-close";

@@ -18,7 +18,8 @@ export class Pages {
       event.preventDefault();
       this.filter();
     });
-    form.elements.state.addEventListener("change", () => this.filter());
+    this.selects = [...form.querySelectorAll("select")];
+    this.selects.forEach((select) => select.addEventListener("change", () => this.filter()));
     form.elements.q.addEventListener("search", () => this.filter());
     area.addEventListener("click", (event) => {
       const link = event.target.closest("a[data-page]");
@@ -66,8 +67,9 @@ export class Pages {
       this.area.replaceChildren(...found.children);
       Object.assign(this.area.dataset, found.dataset);
       const fields = new URL(url).searchParams;
-      this.form.elements.state.value = fields.get("state") ?? "";
-      this.form.elements.q.value = fields.get("q") ?? "";
+      for (const field of [...this.selects, this.form.elements.q]) {
+        field.value = fields.get(field.name) ?? "";
+      }
       this.onSwap({ isPage });
       return true;
     } catch (error) {

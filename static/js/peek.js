@@ -1,13 +1,15 @@
 // A look into a file before it is sent: what the first 64 KiB tell of how it is written.
 
-import { detect } from "./columns.js";
+import { detect, guess } from "./columns.js";
 import { read } from "./csv.js";
+import { DEFAULT, KINDS } from "./kinds.js";
 
 const PEEK_BYTES = 64 * 1024;
 // Rows that are looked at; five of them are shown.
 const SAMPLE_ROWS = 500;
 
-// What `file` is: { encoding, packed, header, columns, delimiter, rows }, with the texts of the fields; `columns` is null
+// What `file` is: { encoding, packed, kind, layouts }, where `kind` is a guess, and `layouts` has for each kind how the file
+// is written if it is one of that: { delimiter, header, columns, rows }, with the texts of the fields; `columns` is null
 // when they are not found. A file that cannot be read at all has { unreadable }: "gzip", "workbook", "no_text" or "empty".
 // One whose first line is too long to tell has { unchecked: true }.
 export async function peek(file) {
@@ -24,7 +26,7 @@ export async function peek(file) {
   }
   const { text, encoding, valueOf } = decode(data, final);
   const result = look(text, valueOf, final);
-  if (!result.columns) {
+  if (![...(result.layouts?.values() ?? [])].some(({ columns }) => columns)) {
     if (isWorkbook(data)) {
       return { unreadable: "workbook" };
     }
@@ -35,7 +37,7 @@ export async function peek(file) {
   return { ...result, encoding, packed };
 }
 
-// A file of whole lines has the columns, or at least a first line.
+// A file of whole lines has the columns of some kind, or at least a first line.
 function look(text, valueOf, final) {
   const firstOf = (delimiter) => {
     for (const fields of read(text, delimiter, { final })) {
@@ -45,13 +47,22 @@ function look(text, valueOf, final) {
     }
     return [];
   };
-  const layout = detect(firstOf);
-  if (!layout.columns && !layout.header.length) {
-    return final ? { unreadable: "empty" } : { unchecked: true };
+  const layouts = new Map([...KINDS].map(([name, kind]) => [name, detect(firstOf, kind)]));
+  for (const layout of layouts.values()) {
+    layout.rows = rowsOf(layout, text, valueOf, final);
   }
+  const hasNothing = [...layouts.values()].every(({ columns, header }) => !columns && !header.length);
+  if (hasNothing) {
+    return final ? { unreadable: "empty" } : { unchecked: true, kind: DEFAULT, layouts };
+  }
+  return { kind: guess(layouts), layouts };
+}
+
+// The first rows, without the header and blank lines.
+function rowsOf({ delimiter, header }, text, valueOf, final) {
   const rows = [];
-  let isFirst = layout.header !== null;
-  for (const fields of read(text, layout.delimiter, { final })) {
+  let isFirst = header !== null;
+  for (const fields of read(text, delimiter, { final })) {
     if (!fields.length) {
       continue;
     }
@@ -64,7 +75,7 @@ function look(text, valueOf, final) {
       break;
     }
   }
-  return { ...layout, rows };
+  return rows;
 }
 
 async function bytesOf(blob) {

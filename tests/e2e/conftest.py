@@ -77,6 +77,18 @@ def new_context(new_context: Callable[..., BrowserContext], expected_trouble: li
 
 
 @pytest.fixture
+def write(tmp_path: Path) -> Callable[[str, str | bytes], Path]:
+    """write(name, contents) -> the file."""
+
+    def make(name: str, contents: str | bytes) -> Path:
+        path = tmp_path / name
+        path.write_bytes(contents.encode() if isinstance(contents, str) else contents)
+        return path
+
+    return make
+
+
+@pytest.fixture
 def signed_up(page: Page, address: str, tmp_path: Path) -> Page:
     """A new person on the dashboard."""
     page.goto(f"{address}/accounts/signup/")

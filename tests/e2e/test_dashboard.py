@@ -10,6 +10,7 @@ from playwright.sync_api import Locator, Page, Request, WebSocketRoute, expect
 
 from tests.e2e.axe import assert_accessible
 from tests.e2e.conftest import MakeContext
+from tests.e2e.dashboard import card_of, choose, review_of, state, upload
 from tests.e2e.network import Network, value_of, wait_for_growth
 from tests.files import HEADER, sales_csv, write_sales
 
@@ -18,42 +19,9 @@ SLOW = 2_000_000
 
 
 @pytest.fixture
-def write(tmp_path: Path) -> Callable[[str, str | bytes], Path]:
-    """write(name, contents) -> the file."""
-
-    def make(name: str, contents: str | bytes) -> Path:
-        path = tmp_path / name
-        path.write_bytes(contents.encode() if isinstance(contents, str) else contents)
-        return path
-
-    return make
-
-
-@pytest.fixture
 def another(new_context: MakeContext) -> Callable[..., Page]:
     """another(storage_state=…) -> a page of another browser."""
     return lambda **options: new_context(**options).new_page()
-
-
-def choose(page: Page, *paths: Path) -> None:
-    page.get_by_label("Choose files").set_input_files(paths)
-
-
-def upload(page: Page, *paths: Path) -> None:
-    choose(page, *paths)
-    page.get_by_role("button", name=re.compile("Start upload" if len(paths) == 1 else "Start all")).click()
-
-
-def card_of(page: Page, name: str) -> Locator:
-    return page.locator("#jobs").get_by_role("article").filter(has=page.get_by_role("heading", name=name))
-
-
-def review_of(page: Page, name: str) -> Locator:
-    return page.locator("#reviews").get_by_role("article").filter(has=page.get_by_role("heading", name=name))
-
-
-def state(card: Locator) -> Locator:
-    return card.locator("[data-field=label]")
 
 
 def result_of(card: Locator) -> str:
@@ -123,7 +91,7 @@ def test_columns_with_other_names_are_shown_and_chosen(signed_up: Page, write: C
     choose(page, write("takings.csv", f"Region;Tag;Käufe;Note;Note\n{rows}".encode("windows-1252")))
     review = review_of(page, "takings.csv")
     expect(review.get_by_text("Windows-1252 · 5 columns")).to_be_visible()
-    expect(review.get_by_role("alert")).to_have_text(re.compile("No columns for the department and the sales"))
+    expect(review.get_by_role("alert")).to_have_text(re.compile("No columns for Department and Sales were found"))
     expect(review.get_by_role("button", name="Start upload")).to_be_disabled()
     preview = review.get_by_role("region", name="First rows of takings.csv")
     expect(preview.get_by_role("row")).to_have_count(6)
@@ -133,9 +101,11 @@ def test_columns_with_other_names_are_shown_and_chosen(signed_up: Page, write: C
         ["choose…", "Region", "Tag", "Käufe", "Note"]
     )
     review.get_by_label("Department").select_option("Region")
-    expect(review.get_by_role("alert")).to_have_text(re.compile("No column for the sales"))
+    expect(review.get_by_role("alert")).to_have_text(re.compile("No column for Sales was found"))
     review.get_by_label("Sales", exact=True).select_option("Region")
-    expect(review.get_by_role("alert")).to_have_text(re.compile("three different columns"))
+    expect(review.get_by_role("alert")).to_have_text(
+        re.compile("Department, Date,? and Sales must be different columns.")
+    )
     review.get_by_label("Sales", exact=True).select_option("Käufe")
     expect(review.get_by_label("Amounts")).to_be_checked()
     review.get_by_label("Date").select_option("Tag")

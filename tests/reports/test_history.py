@@ -12,7 +12,7 @@ from reports import history, lifecycle
 from reports.history import Filter
 from reports.models import Job
 from tests.conftest import MakeUpload
-from tests.files import HEADER
+from tests.files import HEADER, customers_csv
 
 pytestmark = pytest.mark.django_db(transaction=True)
 GOOD = HEADER.encode() + b"Toys,2024-01-01,3\n"
@@ -45,6 +45,21 @@ def one_of_each(finished: Finished, make_job: Finished) -> None:
 )
 def test_it_is_filtered_by_state(user: User, one_of_each: None, state: str, expected: list[str]) -> None:
     assert names(user, state=state) == expected
+
+
+def test_it_is_filtered_by_kind(user: User, one_of_each: None, imported: Finished) -> None:
+    imported(customers_csv(3), name="people.csv")
+    assert names(user, kind="customers") == ["people.csv"]
+    assert names(user, kind="customers", state="running") == []
+    assert names(user, kind="sales", state="done") == ["rejects.csv", "good.csv"]
+    assert names(user, kind="sales", search="people") == []
+
+
+def test_what_was_undone_is_nothing_else(user: User, one_of_each: None, imported: Finished) -> None:
+    lifecycle.undo(imported(customers_csv(3) + b",,,\n", name="people.csv"))
+    assert names(user, state="undone") == ["people.csv"]
+    for state in ("running", "done", "rejects", "failed", "cancelled"):
+        assert "people.csv" not in names(user, state=state)
 
 
 def test_what_is_claimed_or_being_cancelled_is_running(user: User, make_job: Finished) -> None:
@@ -98,8 +113,8 @@ def test_a_page_that_is_not_there_is_the_first_or_the_last(
     ("query", "expected"),
     [
         ({}, Filter()),
-        ({"state": "done", "q": " a b "}, Filter("done", "a b")),
-        ({"state": "nonsense", "q": "\0"}, Filter()),
+        ({"state": "done", "kind": "customers", "q": " a b "}, Filter("done", "a b", "customers")),
+        ({"state": "nonsense", "kind": "nonsense", "q": "\0"}, Filter()),
         ({"q": "x" * 999}, Filter("", "x" * 255)),
     ],
 )
@@ -108,12 +123,13 @@ def test_a_filter_is_read_from_an_address(query: dict[str, str], expected: Filte
 
 
 def test_a_filter_is_written_into_an_address() -> None:
-    assert Filter("done", "a&b").query == "state=done&q=a%26b"
+    assert Filter("done", "a&b", "sales").query == "state=done&kind=sales&q=a%26b"
     assert not Filter()
     assert Filter("done")
+    assert Filter(kind="sales")
 
 
-@pytest.mark.parametrize("chosen", [Filter(), Filter("running"), Filter("", "sales")])
+@pytest.mark.parametrize("chosen", [Filter(), Filter("running"), Filter("", "sales"), Filter(kind="sales")])
 def test_a_page_costs_the_same_few_queries_however_many_jobs_there_are(
     user: User, make_upload: MakeUpload, chosen: Filter
 ) -> None:
