@@ -9,6 +9,7 @@ import re
 import signal
 import subprocess
 import sys
+import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -161,6 +162,91 @@ def test_columns_and_amounts_can_be_chosen(client: Client, tmp_path: Path) -> No
     done = client("upload", path, "--department", "Region", "--sales", "Takings", "--date", "", "--amounts", "--quiet")
     assert done.returncode == 0
     assert [line.split() for line in done.stdout.splitlines()[2:]] == [["North", "1.50"], ["South", "-0.25"]]
+
+
+@pytest.fixture
+def customers(tmp_path: Path) -> Path:
+    """A file of 50 customers whom nobody else has, and one row that is none."""
+    path = tmp_path / "customers.csv"
+    known = uuid.uuid4().hex
+    rows = [f"Customer {each},c{each}@{known}.example,,C" for each in range(50)]
+    path.write_text("\n".join(["Contact person,Mail,Phone,Company", *rows, "Nobody,nonsense,,C"]) + "\n")
+    return path
+
+
+AS_CUSTOMERS = ("--kind", "customers", "--column", "name=Contact person")
+
+
+def test_customers_are_imported_counted_and_taken_back(
+    client: Client, env: dict[str, str], customers: Path, tmp_path: Path
+) -> None:
+    errors = tmp_path / "errors.csv"
+    done = client("upload", customers, *AS_CUSTOMERS, "--errors", errors)
+    assert (done.returncode, done.stderr) == (0, "")
+    job = latest_job(env)
+    assert done.stdout.splitlines() == [
+        "51 rows, 50 imported, 1 rejected.",
+        f"Saved: {errors}",
+        f"Report: {job['url']}",
+    ]
+    assert errors.read_text().splitlines() == [
+        "rowNumber,name,email,phone,company,error",
+        "51,Nobody,nonsense,,C,the e-mail address is not valid",
+    ]
+    assert client("upload", customers, *AS_CUSTOMERS, "--strict", "--quiet").stdout == (
+        "51 rows, 0 imported, 51 rejected.\n"
+    )
+    assert client("result", job["jobId"], "--strict", "--quiet").returncode == 6
+    assert len(api(env, f"customers?jobId={job['jobId']}")["items"]) == 50
+
+    undone = client("undo", job["jobId"])
+    assert (undone.returncode, undone.stdout) == (0, f"{job['jobId']}: undone\n")
+    assert api(env, f"customers?jobId={job['jobId']}")["items"] == []
+    told = client("result", job["jobId"]).stdout.splitlines()[0]
+    assert told == "51 rows, 50 imported, 1 rejected. The import has been undone."
+    refused = client("undo", job["jobId"], "--json")
+    assert (refused.returncode, refused.stderr) == (4, "error: The import has been undone already.\n")
+
+
+def test_an_import_has_no_result_to_be_saved(
+    client: Client, env: dict[str, str], customers: Path, tmp_path: Path
+) -> None:
+    output = tmp_path / "totals.csv"
+    before = api(env, "jobs?limit=1")["items"]
+    done = client("upload", customers, *AS_CUSTOMERS, "--output", output)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "error: An import has no result to be saved. What was rejected can be, by --errors.\n"
+    assert api(env, "jobs?limit=1")["items"] == before
+    job = json.loads(client("upload", customers, *AS_CUSTOMERS, "--json").stdout)
+    assert (job["kind"], job["successCount"]) == ("customers", 50)
+    assert client("result", job["jobId"], "--output", output).returncode == 2
+    assert not output.exists()
+
+
+def test_a_column_that_no_such_file_has_is_told_with_those_there_are(client: Client, customers: Path) -> None:
+    done = client("upload", customers, "--kind", "customers", "--column", "department=Company")
+    assert done.returncode == 2
+    assert "There are: name, email, phone, company." in done.stderr
+
+
+def test_a_report_cannot_be_undone(client: Client, small: Path) -> None:
+    job = json.loads(client("upload", small, "--json").stdout)
+    done = client("undo", job["jobId"])
+    assert (done.returncode, done.stderr) == (4, "error: Only an import can be undone.\n")
+
+
+def test_an_import_that_was_cancelled_says_what_stays(
+    client: Client, env: dict[str, str], site: Site, customers: Path
+) -> None:
+    job = json.loads(client("upload", customers, *AS_CUSTOMERS, "--json").stdout)["jobId"]
+    # As if somebody had cancelled it at its last window.
+    code = f"from reports.models import Job; Job.objects.filter(pk='{job}').update(status='cancelled')"
+    site.manage("shell", "--verbosity=0", "-c", code)
+    done = client("result", job)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == (
+        "error: The job was cancelled. 50 rows had been imported, and stay. To remove them, see “undo”.\n"
+    )
 
 
 def test_standard_input_will_do(client: Client, env: dict[str, str], small: Path) -> None:
@@ -437,6 +523,7 @@ def test_jobs_are_listed_watched_and_cancelled(
 
 def test_the_script_in_the_docs_is_true(env: dict[str, str], tmp_path: Path) -> None:
     (tmp_path / "sales.csv").write_bytes(sales_csv(50, bad_every=10))
+    (tmp_path / "customers.csv").write_text("Contact person,Mail,Company\nAda,ada@example.org,Engines\n,?,Boats\n")
     page = (ROOT / "docs" / "client.md").read_text()
     lines = "\n".join(re.findall(r"^```bash\n(.*?)^```", page, re.DOTALL | re.MULTILINE))
     done = subprocess.run(
@@ -455,6 +542,10 @@ def test_the_script_in_the_docs_is_true(env: dict[str, str], tmp_path: Path) -> 
     assert (tmp_path / "totals.xlsx").read_bytes().startswith(b"PK")
     assert "Department 0" in (tmp_path / "totals.txt").read_text()
     assert job in (tmp_path / "jobs.txt").read_text()
+    imported = json.loads((tmp_path / "import.json").read_text())
+    assert (imported["kind"], imported["successCount"], imported["failedCount"]) == ("customers", 1, 1)
+    assert len((tmp_path / "rejected-customers.csv").read_text().splitlines()) == 1 + 1
+    assert api(env, f"jobs/{imported['jobId']}")["state"] == "undone"
     assert api(env, f"files/{key}")["keep"] is True
 
 
