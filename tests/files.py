@@ -82,3 +82,23 @@ def customers_csv(rows: int, *, first: int = 1) -> bytes:
         for number in range(first, first + rows)
     )
     return ("name,email,phone,company\n" + "".join(lines)).encode()
+
+
+def write_customers(path: Path, rows: int, *, seed: int = 1) -> Path:
+    """Customers of whom some have faults, and some the address of an earlier one."""
+    numbers = random.Random(seed)
+
+    def row(number: int) -> list[str]:
+        luck = numbers.random()
+        email = f"Person.{number if luck > 0.02 else numbers.randrange(number)}@example.org"
+        return [
+            "" if 0.02 < luck < 0.03 else f"Person {number}, “{numbers.randrange(100)}”",
+            "nobody" if 0.025 < luck < 0.04 else email.lower() if luck < 0.01 else email,
+            *(("",) if 0.04 < luck < 0.045 else ("+49 30 123", f"Company\n{number % 50}")),
+        ]
+
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(["name", "email", "phone", "company"])
+        writer.writerows(map(row, range(1, rows + 1)))
+    return path

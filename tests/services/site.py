@@ -60,8 +60,11 @@ class Site:
 
     def worker(self, *options: str) -> Process:
         """Another Celery worker, ready."""
-        name = f"--hostname={uuid.uuid4().hex}@%h"
-        process = self.start(
+        return self.workers(1, *options)[0]
+
+    def workers(self, count: int, *options: str) -> list[Process]:
+        """So many more, which start together."""
+        command = (
             "-m",
             "celery",
             "-A",
@@ -70,11 +73,11 @@ class Site:
             "--loglevel=INFO",
             "--without-mingle",
             "--without-gossip",
-            name,
-            *options,
         )
-        process.wait_for_output(" ready.")
-        return process
+        started = [self.start(*command, f"--hostname={uuid.uuid4().hex}@%h", *options) for _ in range(count)]
+        for process in started:
+            process.wait_for_output(" ready.")
+        return started
 
     def serve(self) -> str:
         """Everything in one process; returns its address."""
@@ -116,5 +119,5 @@ def log_in(address: str) -> requests.Session:
     assert token
     form = {"login": EMAIL, "password": PASSWORD, "csrfmiddlewaretoken": token[1]}
     done = session.post(f"{address}/accounts/login/", data=form, timeout=20)
-    assert "Drop sales CSV files" in done.text
+    assert "sessionid" in session.cookies, done.url
     return session
