@@ -11,6 +11,7 @@ import requests
 from tests.services.processes import ROOT
 
 SALES = b"Department,Date,Sales\nToys,2026-01-02,3\nBooks,2026-01-02,4\nToys,2026-01-03,1.5\nBooks,2026-02-30,1\n"
+CUSTOMERS = b"Name,Mail,Company\nAda,ada@example.org,Engines\nBen,ben@example.org,Boats\nCy,nonsense,Boats\n"
 
 
 def used_bytes(address: str, token: str) -> int:
@@ -22,6 +23,7 @@ def used_bytes(address: str, token: str) -> int:
 def test_the_story_is_true(address: str, token: str, tmp_path: Path) -> None:
     before = used_bytes(address, token)
     (tmp_path / "sales.csv").write_bytes(SALES)
+    (tmp_path / "customers.csv").write_bytes(CUSTOMERS)
     lines = "\n".join(
         re.findall(r"^```bash\n(.*?)^```", (ROOT / "docs" / "api.md").read_text(), re.DOTALL | re.MULTILINE)
     )
@@ -56,4 +58,12 @@ def test_the_story_is_true(address: str, token: str, tmp_path: Path) -> None:
     assert [line.split(",")[0] for line in read("errors.csv").splitlines()[1:]] == ["3", "4"]
     assert read("amounts.csv") == "Department Name,Total Number of Sales\nBooks,4.0\nToys,4.5\n"
     assert len(json.loads(read("jobs.json"))["items"]) == 1
+    assert read("rejected-customers.csv").splitlines()[1].startswith("3,Cy,nonsense,,Boats,")
+    assert [one["name"] for one in json.loads(read("customers.json"))["items"]] == ["Ada"]
+    assert sorted(read("exported.csv").splitlines()[1:]) == [
+        "Ada,ada@example.org,,Engines",
+        "Ben,ben@example.org,,Boats",
+    ]
+    assert json.loads(read("ada.json"))["company"] == "Looms"
+    assert json.loads(read("undone.json"))["state"] == "undone"
     assert json.loads(read("limits.json"))["usedBytes"] == before + len(SALES)
