@@ -1,9 +1,11 @@
 """Customers from files: the rules of a row, and what becomes of good and bad ones, whatever the windows."""
 
 import csv
+import gzip
 import io
 import os
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -285,6 +287,52 @@ def test_a_claim_that_is_lost_takes_the_windows_customers_with_it(
     assert not default_storage.listdir(f"jobs/{job.pk}")[1]
 
 
+@pytest.mark.parametrize("packed", [False, True], ids=["plain", "packed"])
+def test_killed_before_and_after_every_checkpoint_it_still_imports_all_exactly_once(
+    make_upload: MakeUpload, monkeypatch: pytest.MonkeyPatch, settings: Any, files: Path, user: User, packed: bool
+) -> None:
+    class Killed(BaseException):
+        """As SIGKILL, nothing in the worker may clean up after it."""
+
+    settings.IMPORT_WINDOW_BYTES = 300
+    be_there(user, "person.7@example.org")
+    text = customers_csv(60).decode() + csv_text(
+        *[["A", f"PERSON.{number}@example.org", "", ""] for number in range(9)]
+    )
+    data = text.encode()
+    job = make_upload(gzip.compress(data) if packed else data, kind="customers").jobs.get()
+    commit_window = lifecycle.commit_window
+    came: list[str] = []
+
+    def killing(claim: lifecycle.Claim, settle: Any) -> None:
+        came.append("to a commit")
+        if len(came) % 3 == 0:
+            raise Killed
+        if len(came) % 3 == 1:
+            with pytest.raises(Killed):
+                # All of it is written, and not committed.
+                commit_window(claim, lambda: settle() and killed())
+            raise Killed
+        commit_window(claim, settle)
+        raise Killed
+
+    def killed() -> Any:
+        raise Killed
+
+    with monkeypatch.context() as patched:
+        patched.setattr(lifecycle, "commit_window", killing)
+        while Job.objects.get().position < len(data):
+            with pytest.raises(Killed):
+                runner.run_all()
+            Job.objects.update(lease_until=None, attempt=0)
+    assert len(came) > 3 * len(data) // 300
+    runner.run_all()
+    job.refresh_from_db()
+    check(job, text, ["person.7@example.org"])
+    stored = {str(path.relative_to(files)) for path in files.glob("jobs/*/*")}
+    assert stored == set(job.rejected.values_list("storage_name", flat=True))
+
+
 LOCAL = st.text(alphabet="abAB09._+-'\"@ äİ\u212aſ", min_size=1, max_size=12)
 DOMAIN = st.lists(st.text(alphabet="abzABZ09-", min_size=1, max_size=70), min_size=1, max_size=4).map(".".join)
 ADDRESS = st.one_of(
@@ -325,7 +373,7 @@ HEADERS = (
 
 
 @st.composite
-def files(draw: st.DrawFn) -> str:
+def sheets(draw: st.DrawFn) -> str:
     header = draw(st.sampled_from(HEADERS))
     rows = []
     for name, email, phone, company in draw(st.lists(st.one_of(ROW, GOOD), max_size=14)):
@@ -348,7 +396,7 @@ def role_of(column: str) -> str:
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(
-    text=files(),
+    text=sheets(),
     window=st.sampled_from([1, 40, 100, 300, 10_000]),
     there=st.lists(st.sampled_from(["a@example.org", "B@example.org", "C@EXAMPLE.ORG"]), unique=True),
 )
