@@ -41,8 +41,23 @@ class CustomerForm(forms.ModelForm[Customer]):
             try:
                 changes.change(self.instance, **values)
             except Refusal as refusal:
-                self.add_error("email" if refusal.code == "email_taken" else None, refusal.message)
+                if refusal.code == "email_taken":
+                    self.add_error("email", _("Another customer of this owner has this e-mail address."))
+                else:
+                    self.add_error(None, refusal.message)
         return self.cleaned_data
+
+
+class Changed(admin.SimpleListFilter):
+    title = gettext_lazy("changed after the import")
+    parameter_name = "changed"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("yes", _("Yes")), ("no", _("No"))]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Customer]) -> QuerySet[Customer]:
+        asked = self.value()
+        return queryset if asked not in ("yes", "no") else queryset.filter(changed_at__isnull=asked == "no")
 
 
 @admin.register(Customer)
@@ -51,7 +66,7 @@ class CustomerAdmin(admin.ModelAdmin[Customer]):
 
     form = CustomerForm
     list_display = ("name", "email", "company", "owner", "from_import", "imported_at", "changed_at")
-    list_filter = (("changed_at", admin.EmptyFieldListFilter),)
+    list_filter = (Changed,)
     list_select_related = ("owner", "job__upload")
     list_per_page = 50
     list_max_show_all = 0
@@ -64,8 +79,8 @@ class CustomerAdmin(admin.ModelAdmin[Customer]):
         "Otherwise a part of a name or a company, for which all customers are read."
     )
     show_full_result_count = False
-    fields = (*changes.FIELDS, "owner_link", "from_import", "row_number", "imported_at", "changed_at")
-    readonly_fields = ("owner_link", "from_import", "row_number", "imported_at", "changed_at")
+    fields = (*changes.FIELDS, "owner_link", "from_import", "row_number", "created_at", "changed_at")
+    readonly_fields = ("owner_link", "from_import", "row_number", "created_at", "changed_at")
 
     @admin.display(description=gettext_lazy("owner"))
     def owner_link(self, customer: Customer) -> str:
