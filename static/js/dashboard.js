@@ -7,6 +7,7 @@ import { onDrop } from "./dropping.js";
 import { count } from "./format.js";
 import { csrfToken } from "./http.js";
 import { act, Announcer } from "./jobs.js";
+import { removalOf } from "./labels.js";
 import { Live } from "./live.js";
 import { Notifier } from "./notify.js";
 import { Pages } from "./pages.js";
@@ -211,7 +212,7 @@ async function onClick(event, card) {
   } else if (action === "remove") {
     event.preventDefault();
     const title = fill(gettext("Remove %(filename)s?"), { filename: job.filename });
-    if (await ask(dialog, title, job.can_undo ? "import" : "report")) {
+    if (await ask(dialog, title, removalOf(job))) {
       await change(job, action);
     }
     return;

@@ -21,6 +21,14 @@ export function openLabel(job) {
   return isImport(job) ? gettext("Open import") : gettext("Open report");
 }
 
+// Which question is asked before the job is removed: customers that are there stay.
+export function removalOf(job) {
+  if (!isImport(job)) {
+    return "report";
+  }
+  return job.can_undo ? "import" : "empty-import";
+}
+
 export function labelOf(state, badRows = 0) {
   switch (state) {
     case "queued":

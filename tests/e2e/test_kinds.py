@@ -216,6 +216,10 @@ def test_an_import_that_was_undone_says_so(signed_up: Page, write: Write) -> Non
     )
     expect(state(card)).to_have_text("Undone")
     assert_accessible(page)
+    card.get_by_role("link", name="Remove").click()
+    dialog = page.get_by_role("dialog", name="Remove people.csv?")
+    expect(dialog.get_by_text("The import and its rejected rows are deleted")).to_be_visible()
+    expect(dialog.get_by_text("customers that it has imported stay")).to_be_hidden()
 
 
 def test_an_e_mail_address_is_judged_as_the_server_judges_it(signed_up: Page) -> None:
