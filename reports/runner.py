@@ -165,14 +165,20 @@ class _Lease:
         return lifecycle.renew(self._claim)
 
     def _renew_until_stopped(self) -> None:
-        while not self._stopped.wait(settings.LEASE_SECONDS / 3):
-            try:
-                lifecycle.renew(self._claim)
-            except ClaimLost:
-                self._lost = True
-                return
-            except Exception:
-                # The database is away for a moment; the next beat tries again, and every commit is guarded anyway.
-                logger.exception("job %s: lease not renewed", self._claim.job_id)
-                close_old_connections()
-        connection.close()
+        try:
+            while not self._stopped.wait(settings.LEASE_SECONDS / 3):
+                self._renew()
+        except ClaimLost:
+            self._lost = True
+        finally:
+            connection.close()
+
+    def _renew(self) -> None:
+        try:
+            lifecycle.renew(self._claim)
+        except ClaimLost:
+            raise
+        except Exception:
+            # The database is away for a moment; the next beat tries again, and every commit is guarded anyway.
+            logger.exception("job %s: lease not renewed", self._claim.job_id)
+            close_old_connections()

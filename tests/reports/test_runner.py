@@ -3,6 +3,7 @@
 import csv
 import gzip
 import io
+import threading
 import uuid
 from collections.abc import Callable
 from decimal import Decimal
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 from django.conf import settings
 from django.core.files.storage import default_storage
+from django.db.backends.signals import connection_created
 
 from accounts.models import User
 from reports import checkpoints, downloads, lifecycle, results, runner, sources, stopping
@@ -530,3 +532,26 @@ def test_the_lease_is_renewed_while_a_window_takes_long(
     runner.run_all()
     assert Job.objects.get().status == "completed"
     assert DepartmentTotal.objects.count() == 5
+
+
+def test_a_lease_whose_claim_is_lost_leaves_no_connection_open(make_upload: MakeUpload, settings: Any) -> None:
+    settings.LEASE_SECONDS = 0.03
+    make_upload(sales_csv(10))
+    claim = lifecycle.claim()
+    assert claim is not None
+    Job.objects.update(token=None)
+    opened: list[Any] = []
+
+    def note(connection: Any, **_kwargs: Any) -> None:
+        if threading.current_thread().name == "lease":
+            opened.append(connection)
+
+    connection_created.connect(note)
+    try:
+        with runner._Lease(claim) as lease:
+            lease._thread.join(20)
+            with pytest.raises(lifecycle.ClaimLost):
+                lease.go_on()
+    finally:
+        connection_created.disconnect(note)
+    assert [each.connection for each in opened] == [None]
