@@ -7,7 +7,7 @@ from django.utils.translation import gettext, gettext_noop
 # What can be missing, as the models call it: named here for the translators.
 OWNED = [
     *(gettext_noop("job"), gettext_noop("upload"), gettext_noop("API token"), gettext_noop("user session")),
-    *(gettext_noop("webhook"), gettext_noop("delivery")),
+    *(gettext_noop("webhook"), gettext_noop("delivery"), gettext_noop("customer")),
 ]
 
 
