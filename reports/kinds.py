@@ -10,10 +10,6 @@ from reports.models.jobs import DEFAULT_KIND
 from reports.pipelines import Pipeline, pipelines
 from uploads.models import Upload
 
-# A column that hardly any other kind of file has: where no kind's columns are all there, it tells which is meant.
-_SIGNS = {"customers": "email"}
-
-
 def described() -> list[dict[str, Any]]:
     """Every kind with its columns, for the scripts that look into files before they are sent; the default first.
 
@@ -23,7 +19,7 @@ def described() -> list[dict[str, Any]]:
         {
             "name": pipeline.kind,
             "title": pipeline.title,
-            "sign": _SIGNS.get(pipeline.kind),
+            "sign": pipeline.sign or None,
             "columns": [
                 {
                     "role": role,
@@ -50,9 +46,9 @@ def guess(upload: Upload) -> str:
     for pipeline in pipelines().values():
         if any(_fits(pipeline, header) for header in headers):
             return pipeline.kind
-    for kind, role in _SIGNS.items():
-        if any(_positions(pipelines()[kind], header)[role] for header in headers):
-            return kind
+    for pipeline in pipelines().values():
+        if pipeline.sign and any(_positions(pipeline, header)[pipeline.sign] for header in headers):
+            return pipeline.kind
     return DEFAULT_KIND
 
 

@@ -24,6 +24,7 @@ def describe(job: Job) -> Snapshot:
         "state": state_of(job),
         "status": job.status,
         "kind": job.kind,
+        "is_import": pipeline_for(job.kind).can_be_undone,
         "filename": upload.filename,
         "upload": {
             "id": str(upload.pk),

@@ -47,6 +47,7 @@ class CustomersPipeline(RowsPipeline):
         "company_too_long": _("the company has more than 255 characters"),
         "invalid_character": _("there is a character in it that cannot be stored"),
     }
+    sign = "email"
     one_at_a_time = True
     can_be_undone = True
 

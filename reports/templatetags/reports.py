@@ -46,7 +46,7 @@ def state_label(state: str, bad_rows: int = 0) -> str:
 def rows_label(job: Mapping[str, Any] | None) -> str:
     """How many rows a job (a snapshot, or none yet) has read, or imported."""
     rows = job["rows"] if job else 0
-    if job and _is_import(job):
+    if job and job["is_import"]:
         return gettext("%(count)s imported") % {"count": number(rows - job["bad_rows"])}
     return ngettext("%(rows)s row", "%(rows)s rows", rows) % {"rows": number(rows)}
 
@@ -54,12 +54,7 @@ def rows_label(job: Mapping[str, Any] | None) -> str:
 @register.simple_tag
 def open_label(job: Mapping[str, Any] | None) -> str:
     """What the link to a job's page says."""
-    return gettext("Open import") if job and _is_import(job) else gettext("Open report")
-
-
-def _is_import(job: Mapping[str, Any]) -> bool:
-    """What an import has written stays, and can be undone; of other files a report is made."""
-    return bool(job["kind"] == "customers")
+    return gettext("Open import") if job and job["is_import"] else gettext("Open report")
 
 
 @register.simple_tag

@@ -3,14 +3,9 @@
 import { count } from "./format.js";
 import { fill, gettext, ngettext } from "./text.js";
 
-// What an import has written stays, and can be undone; of other files a report is made.
-function isImport(job) {
-  return job.kind === "customers";
-}
-
-// How many rows a job has read, or imported.
+// How many rows a job has read, or imported: what an import has written stays, and can be undone.
 export function rowsOf(job) {
-  if (isImport(job)) {
+  if (job.is_import) {
     return fill(gettext("%(count)s imported"), { count: count(job.rows - job.bad_rows) });
   }
   return fill(ngettext("%(count)s row", "%(count)s rows", job.rows), { count: count(job.rows) });
@@ -18,12 +13,12 @@ export function rowsOf(job) {
 
 // What the link to a job's page says.
 export function openLabel(job) {
-  return isImport(job) ? gettext("Open import") : gettext("Open report");
+  return job.is_import ? gettext("Open import") : gettext("Open report");
 }
 
 // Which question is asked before the job is removed: customers that are there stay.
 export function removalOf(job) {
-  if (!isImport(job)) {
+  if (!job.is_import) {
     return "report";
   }
   return job.can_undo ? "import" : "empty-import";
