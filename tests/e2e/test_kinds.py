@@ -178,7 +178,7 @@ def test_an_import_is_seen_live_to_its_end_and_resumed_as_what_it_is(
     expect(card.get_by_text("MB · 450,000 imported")).to_be_visible()
     card.get_by_role("link", name="Remove").click()
     dialog = page.get_by_role("dialog", name="Remove people.csv?")
-    expect(dialog.get_by_text("The customers that it has imported stay")).to_be_visible()
+    expect(dialog.get_by_text("What it has imported stays, and")).to_be_visible()
     expect(dialog.get_by_text("The report and its downloads")).to_be_hidden()
     assert_accessible(page)
     dialog.get_by_role("button", name="Remove").click()
@@ -219,7 +219,7 @@ def test_an_import_that_was_undone_says_so(signed_up: Page, write: Write) -> Non
     card.get_by_role("link", name="Remove").click()
     dialog = page.get_by_role("dialog", name="Remove people.csv?")
     expect(dialog.get_by_text("The import and its rejected rows are deleted")).to_be_visible()
-    expect(dialog.get_by_text("customers that it has imported stay")).to_be_hidden()
+    expect(dialog.get_by_text("What it has imported stays, and")).to_be_hidden()
 
 
 def test_an_e_mail_address_is_judged_as_the_server_judges_it(signed_up: Page) -> None:

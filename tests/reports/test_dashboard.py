@@ -119,7 +119,7 @@ def test_its_script_is_told_of_every_kind_and_its_columns(ann: Client) -> None:
 def test_the_question_before_removing_an_import_says_that_its_customers_stay(ann: Client) -> None:
     dialog = text(ann.get("/")).partition('id="remove-dialog"')[2].partition("</dialog>")[0]
     assert '<span data-about="report">The report and its downloads are deleted' in dialog
-    assert '<span data-about="import">The customers that it has imported stay' in dialog
+    assert '<span data-about="import">What it has imported stays' in dialog
 
 
 def test_the_sample_of_customers_shows_every_thing_that_is_often_wrong(ann: Client, imported: Finished) -> None:
