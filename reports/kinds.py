@@ -10,6 +10,7 @@ from reports.models.jobs import DEFAULT_KIND
 from reports.pipelines import Pipeline, pipelines
 from uploads.models import Upload
 
+
 def described() -> list[dict[str, Any]]:
     """Every kind with its columns, for the scripts that look into files before they are sent; the default first.
 
