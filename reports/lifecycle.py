@@ -20,7 +20,7 @@ from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import DatabaseError, connection, transaction
 from django.db.models import (
     BigIntegerField,
     Case,
@@ -340,7 +340,11 @@ def finish_undos() -> int:
     """Go on with what was to be undone and is not yet; returns how many jobs that were."""
     left = list(Job.objects.filter(undo_requested_at__isnull=False, undone_at=None))
     for job in left:
-        _finish_undo(job, seconds=UNDO_SWEEP_SECONDS)
+        try:
+            _finish_undo(job, seconds=UNDO_SWEEP_SECONDS)
+        except DatabaseError:
+            # The next sweep tries again; the others need not wait for it.
+            logger.exception("job %s: undoing failed", job.pk)
     return len(left)
 
 

@@ -38,7 +38,7 @@ _REFUSALS = {
     response={201: JobOut, **problems(404, 409, 410)},
     openapi_extra=refusals(_REFUSALS, MAKES_JOB),
     operation_id="processFile",
-    summary="Make a report of a file",
+    summary="Process a file",
 )
 def process_file(request: HttpRequest, file_key: uuid.UUID, work: Work | None = None) -> HttpResponse:
     """A new job over a file of yours, with columns and options of its own. A file that is still being uploaded is read

@@ -76,7 +76,7 @@ class Progress(Out):
 
 
 class Job(Progress):
-    """A file being made a report, or made one: how far it is, and how it ended."""
+    """What is being done with a file, or was: how far it is, and how it ended."""
 
     kind: Kind
     file_key: uuid.UUID
@@ -107,7 +107,7 @@ class Job(Progress):
     seconds: float | None = Field(description="From `startedAt` to `finishedAt`.")
     rows_per_second: int | None = Field(description="In that time.")
     actions: list[Action] = Field(description="What can be done with it as it stands.")
-    url: str = Field(description="The report's page.")
+    url: str = Field(description="The job's page.")
     download_urls: dict[str, str] = Field(
         description="Of those of `csv`, `xlsx`, `json`, `parquet` and `errors` that are there: signed, they work "
         "without logging in.",

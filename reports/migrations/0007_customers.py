@@ -43,7 +43,7 @@ class Migration(migrations.Migration):
         migrations.AlterField(
             model_name='job',
             name='kind',
-            field=models.CharField(choices=reports.models.jobs.kinds, default='sales', help_text='Which of `reports.pipelines` works on it.', max_length=16),
+            field=models.CharField(choices=reports.models.jobs.kinds, default='sales', help_text='What the file is.', max_length=16),
         ),
         migrations.AddIndex(
             model_name='job',
