@@ -1,6 +1,6 @@
 from django.urls import path
 
-from reports.views import actions, dashboard, downloads, files, report, shares, webhooks
+from reports.views import actions, customers, dashboard, downloads, files, report, shares, webhooks
 
 urlpatterns = [
     path("", dashboard.dashboard, name="dashboard"),
@@ -18,6 +18,11 @@ urlpatterns = [
     path("jobs/<uuid:pk>/remove", actions.remove, name="remove_job"),
     path("jobs/<uuid:pk>/shares", shares.create, name="create_share"),
     path("jobs/<uuid:pk>/shares/<uuid:share>/revoke", shares.revoke, name="revoke_share"),
+    path("customers/", customers.customers, name="customers"),
+    path("customers/table", customers.table, name="customers_table"),
+    path("customers/customers.csv", customers.download, name="export_customers"),
+    path("customers/<int:pk>/", customers.customer, name="customer"),
+    path("customers/<int:pk>/delete", customers.delete, name="delete_customer"),
     path("files/", files.files, name="files"),
     path("files/<uuid:pk>/report", files.make_report, name="make_report"),
     path("files/<uuid:pk>/delete", files.delete, name="delete_file"),

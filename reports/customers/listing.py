@@ -22,10 +22,10 @@ _MAX_DIGITS = 9
 _MAX_SEARCH_LENGTH = 200
 # Each column that sorts the list, and by what it does. Addresses are unique, so that there is nothing to go on with.
 _ORDERS = {
-    "newest": (F("id"),),
     "name": (Lower("name"), F("id")),
     "email": (F("email_key"),),
     "company": (Lower("company"), F("id")),
+    "newest": (F("id"),),
 }
 _SEARCHED = ("name", "email", "company", "phone")
 

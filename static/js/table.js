@@ -1,4 +1,5 @@
-// The table of totals: its links and its search field change it in place. Without this they load the page.
+// A table that is searched, sorted and paged: its links and the fields of its form change it in place. Without this they
+// load the page.
 
 const SEARCH_DELAY = 250;
 
@@ -16,7 +17,7 @@ export class Table {
       event.preventDefault();
       this.search();
     });
-    this.form.elements.q.addEventListener("input", () => {
+    this.form.addEventListener("input", () => {
       window.clearTimeout(this.timer);
       this.timer = window.setTimeout(() => this.search(), SEARCH_DELAY);
     });
@@ -29,7 +30,9 @@ export class Table {
     }
     event.preventDefault();
     if (link.dataset.key === "all") {
-      this.form.elements.q.value = "";
+      this.fields().forEach((field) => {
+        field.value = "";
+      });
     }
     this.show(new URL(link.href).search, { key: link.dataset.key });
   }
@@ -39,8 +42,12 @@ export class Table {
     window.clearTimeout(this.timer);
     const asked = new URLSearchParams(window.location.search);
     asked.delete("page");
-    asked.set("q", this.form.elements.q.value);
+    this.fields().forEach((field) => asked.set(field.name, field.value));
     this.show(`?${asked}`);
+  }
+
+  fields() {
+    return [...this.form.elements].filter((field) => field.name);
   }
 
   // Show what the query asks for; the focus stays on the link that was used.
