@@ -37,9 +37,7 @@ class Job(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="jobs")
     upload = models.ForeignKey(Upload, on_delete=models.CASCADE, related_name="jobs")
-    kind = models.CharField(
-        max_length=16, choices=kinds, default=DEFAULT_KIND, help_text="What the file is."
-    )
+    kind = models.CharField(max_length=16, choices=kinds, default=DEFAULT_KIND, help_text="What the file is.")
     options = models.JSONField(default=dict, blank=True, help_text="What the user chose, such as the columns.")
     status = models.CharField(max_length=16, choices=Status, default=Status.PENDING)
 

@@ -83,8 +83,8 @@ class Pipeline(ABC):
 
     `one_at_a_time`: an owner's jobs of this kind take turns, oldest first. `can_be_undone`: what a job has written for
     its owner can be removed again, by `undo`. `has_result`: it ends in totals, which are shown, shared, downloaded.
-    `sign`: the role of a column that hardly any other kind has; where no kind's columns are all there, it tells which is
-    meant.
+    `sign`: the role of a column that hardly any other kind has; where no kind's columns are all there, it tells which
+    is meant.
     """
 
     kind: ClassVar[str]

@@ -70,8 +70,11 @@ class CustomersPipeline(RowsPipeline):
             return []
         return _faults(name, email, phone, company)
 
-    def keep(self, job: Job, rows: Judged) -> None:
-        importing.insert(job, rows)
+    def prepare(self, job: Job, rows: Judged) -> importing.Prepared:
+        return importing.prepare(job, rows)
+
+    def keep(self, job: Job, rows: Judged, prepared: importing.Prepared) -> None:
+        importing.insert(job, rows, prepared)
 
     def written(self, job: Job) -> str:
         return undoing.written(job)

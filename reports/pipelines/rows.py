@@ -59,7 +59,11 @@ class RowsPipeline(Pipeline):
         """Why a row is bad, as codes of `reasons`: nothing for a good one. `values` are in the order of `columns`,
         trimmed, and empty for a column that the file does not have."""
 
-    def keep(self, job: Job, rows: Judged) -> None:
+    def prepare(self, job: Job, rows: Judged) -> Any:
+        """Whatever `keep` can be spared: it is called before the transaction, and has no database."""
+        return None
+
+    def keep(self, job: Job, rows: Judged, prepared: Any) -> None:
         """Write the good rows, in the transaction that commits their window; may find more reasons against some."""
 
     def fold(self, data: bytes, job: Job, *, final: bool) -> FoldedWindow:
@@ -73,6 +77,7 @@ class RowsPipeline(Pipeline):
             sheet, skipping = Sheet.from_json(job.context["sheet"]), job.context["skipping"]
         read = read_rows(data[start:] if start else data, sheet, final=final, skipping=skipping, limits=limits())
         judged = self._judged(read, sheet, first=job.rows + 1)
+        prepared = self.prepare(job, judged)
         window = FoldedWindow(
             consumed=start + read.consumed,
             rows=len(read.rows),
@@ -84,7 +89,7 @@ class RowsPipeline(Pipeline):
         def settle() -> FoldedWindow:
             # Called again, it starts from what the rows alone tell.
             settled = replace(judged, reasons={index: [*codes] for index, codes in judged.reasons.items()})
-            self.keep(job, settled)
+            self.keep(job, settled, prepared)
             return self._settled(window, read, sheet, settled, room=limits().rejected_rows - job.bad_rows)
 
         return replace(window, settle=settle)

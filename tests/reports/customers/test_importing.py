@@ -115,8 +115,8 @@ def test_a_row_that_another_import_is_just_writing_is_taken_only_if_that_commits
     written, go_on = threading.Event(), threading.Event()
     keep = CustomersPipeline.keep
 
-    def slow(self: CustomersPipeline, job: Job, judged: Any) -> None:
-        keep(self, job, judged)
+    def slow(self: CustomersPipeline, job: Job, *args: Any) -> None:
+        keep(self, job, *args)
         if job.pk == first.pk:
             written.set()
             go_on.wait(20)

@@ -271,8 +271,8 @@ def test_a_claim_that_is_lost_takes_the_windows_customers_with_it(
     job = make_upload(text.encode(), kind="customers").jobs.get()
     keep = PIPELINE.keep  # type: ignore[attr-defined]
 
-    def lost_meanwhile(job: Job, rows: Any) -> None:
-        keep(job, rows)
+    def lost_meanwhile(job: Job, *args: Any) -> None:
+        keep(job, *args)
         assert Customer.objects.count() == 1
         Job.objects.filter(pk=job.pk).update(token=None, lease_until=None)
 
