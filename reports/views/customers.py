@@ -32,13 +32,19 @@ class CustomerForm(forms.Form):
     email = forms.CharField(label=gettext_lazy("E-mail"), required=False)
     phone = forms.CharField(label=gettext_lazy("Phone"), required=False)
     company = forms.CharField(label=gettext_lazy("Company"), required=False)
+    _LONGEST = {
+        "name": Customer.NAME_LENGTH,
+        "email": Customer.EMAIL_LENGTH,
+        "phone": Customer.PHONE_LENGTH,
+        "company": Customer.NAME_LENGTH,
+    }
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         for name, field in self.fields.items():
             # Somebody else's data, not that of who fills it in; and Chromium would rewrite what is typed as an address.
             field.widget.attrs |= {"autocomplete": "off", "spellcheck": "false", "required": name != "phone"}
-            field.widget.attrs["maxlength"] = str(Customer._meta.get_field(name).max_length)
+            field.widget.attrs["maxlength"] = str(self._LONGEST[name])
         self.fields["email"].widget.attrs["inputmode"] = "email"
         self.fields["phone"].widget.attrs["inputmode"] = "tel"
 
