@@ -4,15 +4,12 @@ The index that keeps addresses unique decides, not a look before: so whatever is
 import or by hand, the row that comes second is a rejected row. A window's rows are written as if none came second, the
 fastest way by far. Where the database refuses that, they, and those of some windows more, go into a table of the
 connection's own first, and from there, in one statement, those that can to where they belong.
-
-Rows go in order of their addresses, as the index is.
 """
 
 import uuid
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from operator import itemgetter
 from typing import Any
 
 from django.db import IntegrityError, connection, transaction
@@ -75,7 +72,6 @@ def prepare(job: Job, rows: Judged) -> Prepared:
         else:
             first[key] = index
             lines.append((job.owner_id, job_id, now, rows.first + index, name, email, key, phone, company))
-    lines.sort(key=itemgetter(_COLUMNS.index("email_key")))
     return Prepared(first, repeated, doubtful, behind, bulk.pack(lines))
 
 
@@ -98,13 +94,27 @@ def insert(job: Job, rows: Judged, prepared: Prepared) -> None:
 
 def _reasons_of(job: Job, keys: Iterable[str]) -> dict[str, str]:
     """Which of the addresses are customers' already, and whether of those that this job has imported itself."""
-    wanted = sorted(set(keys))
     found: dict[str, str] = {}
+    wanted = sorted(set(keys))
     for start in range(0, len(wanted), _BATCH):
-        there = Customer.objects.filter(owner=job.owner_id, email_key__in=wanted[start : start + _BATCH])
-        for key, importer in there.values_list("email_key", "job"):
+        for key, importer in _there(job.owner_id, wanted[start : start + _BATCH]):
             found[key] = REPEATED if importer == job.pk else TAKEN
     return found
+
+
+def _there(owner_id: int, keys: Sequence[str]) -> Iterable[tuple[str, uuid.UUID | None]]:
+    """The owner's customers with these addresses, and their jobs."""
+    if connection.vendor != "postgresql":
+        return Customer.objects.filter(owner=owner_id, email_key__in=keys).values_list("email_key", "job")
+    # Of a table that has just grown the planner knows nothing, and might read all of it. Asked for one address after
+    # the other, it takes the index that makes them unique.
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT wanted, found.job_id FROM unnest(%s::text[]) wanted, LATERAL "
+            "(SELECT job_id FROM reports_customer WHERE owner_id = %s AND email_key = wanted LIMIT 1) found",
+            [list(keys), owner_id],
+        )
+        return list(cursor.fetchall())
 
 
 def _insert(job: Job, first_number: int, prepared: Prepared) -> set[str]:
@@ -136,7 +146,7 @@ def _insert_those_that_can_be(prepared: Prepared) -> set[int]:
         cursor.execute("DELETE FROM incoming")
         bulk.fill("incoming", _COLUMNS, prepared.lines)
         cursor.execute(
-            f"INSERT INTO {_TABLE} ({columns}) SELECT {columns} FROM incoming WHERE true ORDER BY email_key "  # noqa: S608  (names of ours)
+            f"INSERT INTO {_TABLE} ({columns}) SELECT {columns} FROM incoming WHERE true ORDER BY row_number "  # noqa: S608  (names of ours)
             "ON CONFLICT (owner_id, email_key) DO NOTHING RETURNING row_number"
         )
         return {number for (number,) in cursor.fetchall()}

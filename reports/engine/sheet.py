@@ -7,7 +7,7 @@ import csv
 import io
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from itertools import chain
+from itertools import chain, islice
 from typing import Any, NamedTuple
 
 from reports.engine import columns, records, text
@@ -18,6 +18,7 @@ from reports.engine.limits import DEFAULT, Limits
 # Of a row that is too long, its beginning is enough to find it.
 _SHOWN_OF_TOO_LONG = 200
 _END = "END"
+_AT_A_TIME = 1000
 
 
 @dataclass(frozen=True)
@@ -131,7 +132,11 @@ def _whole(data: text.Data, delimiter: str, *, final: bool) -> tuple[list[list[s
     except UnicodeDecodeError:
         contents, utf8 = data.decode("latin-1"), False
     # Within quotes the line that follows belongs to the last record.
-    found = list(csv.reader(chain(_lines(contents), () if final else (_END,)), delimiter=delimiter))
+    reader = csv.reader(chain(_lines(contents), () if final else (_END,)), delimiter=delimiter)
+    found: list[list[str]] = []
+    # Some at a time: as one call, all of it would keep other threads from running, a tenth of a second for each window.
+    while some := list(islice(reader, _AT_A_TIME)):
+        found += some
     size = len(data)
     if not final and found.pop() != [_END]:
         characters = _start_of_last(contents, delimiter)
