@@ -52,10 +52,8 @@ def prepare(job: Job, rows: Judged) -> Prepared:
     repeated: list[tuple[int, str]] = []
     doubtful: dict[int, str] = {}
     behind: set[int] = set()
-    job_id, now = (
-        str(bulk.prepared(Customer, "job", job.pk)),
-        str(bulk.prepared(Customer, "created_at", timezone.now())),
-    )
+    job_id = str(bulk.prepared(Customer, "job", job.pk))
+    now = str(bulk.prepared(Customer, "created_at", timezone.now()))
     lines: list[tuple[Any, ...]] = []
     for index, values in enumerate(rows.values):
         if values is None:

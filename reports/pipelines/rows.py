@@ -8,7 +8,7 @@ import json
 import uuid
 from abc import abstractmethod
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from operator import itemgetter
 from typing import Any, ClassVar
@@ -35,11 +35,6 @@ class Judged:
     first: int
     values: list[tuple[str, ...] | None]
     reasons: dict[int, list[str]] = field(default_factory=dict)
-
-    def good(self) -> Iterator[tuple[int, tuple[str, ...]]]:
-        """Index and values of each row that is good."""
-        bad = self.reasons
-        return ((index, values) for index, values in enumerate(self.values) if values is not None and index not in bad)
 
 
 class RowsPipeline(Pipeline):
