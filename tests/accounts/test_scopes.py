@@ -81,6 +81,7 @@ def test_a_reader_changes_nothing_in_the_api(reader: str, call: Call) -> None:
     for method, path in changing:
         for name in ("job_id", "file_key", "webhook_id", "delivery_id", "share_id"):
             path = path.replace(name, str(uuid.uuid4()))
+        path = path.replace("customer_id", "1")
         answer = call(reader, method, path)
         assert answer.json()["code"] == "insufficient_scope", (method, path)
 

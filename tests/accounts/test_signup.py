@@ -15,7 +15,7 @@ def test_a_person_signs_up_by_email_and_is_on_the_dashboard() -> None:
     response = client.post("/accounts/signup/", FORM, follow=True)
     assert response.redirect_chain[-1] == ("/", 302)
     assert User.objects.get().email == "ann@example.org"
-    assert b"Drop sales CSV files" in response.content
+    assert b"Drop CSV files of sales or customers" in response.content
 
 
 def test_the_same_address_in_other_letters_is_the_same_account() -> None:
