@@ -18,13 +18,10 @@ from tests.services.site import Site
 EXAMPLES = os.environ.get("API_EXAMPLES", "8")
 # Refusing what the description cannot exclude (a cursor that is none of ours) is right.
 NOT_ASKED = "positive_data_acceptance"
-# In a form all is text: a number in place of a name is one, which is not noticed where a file comes with it. That forms
-# that are not as described are refused is tested beside the operation.
-CONFIGURED = """
-[[operations]]
-include-name = "POST /api/jobs/upload"
-checks.negative_data_rejection.enabled = false
-"""
+# In a form all is text: a number in place of a name is one. That forms that are not as described are refused is tested
+# beside the operation.
+NOT_ASKED_OF_FORMS = f"{NOT_ASKED},negative_data_rejection"
+FORM = "uploadJob"
 UNLIMITED = {"API_REQUESTS_PER_MINUTE": "0", "API_REQUESTS_PER_MINUTE_PER_ADDRESS": "0", "MAX_OPEN_JOBS": "100000"}
 pytestmark = pytest.mark.timeout(600)
 
@@ -49,12 +46,11 @@ def served(unlimited: Site, secret: str) -> str:
     return unlimited.serve()
 
 
-def ask(address: str, folder: Path, *options: str) -> str:
-    (folder / "schemathesis.toml").write_text(CONFIGURED)
+def ask(address: str, folder: Path, *options: str, not_asked: str = NOT_ASKED) -> str:
     done = subprocess.run(
         [
             str(Path(sys.executable).with_name("schemathesis")),
-            *("run", f"{address}/api/openapi.json", "--checks", "all", "--exclude-checks", NOT_ASKED),
+            *("run", f"{address}/api/openapi.json", "--checks", "all", "--exclude-checks", not_asked),
             *("--generation-deterministic", "--max-examples", EXAMPLES, "--request-timeout", "20", "--no-color"),
             *options,
         ],
@@ -73,7 +69,9 @@ def test_with_a_token_every_answer_is_as_described(served: str, secret: str, tmp
     file = {"file": ("sales.csv", b"Department,Date,Sales\nToys,2026-01-02,3\nToys,2026-01-02,x\n")}
     requests.post(f"{served}/api/jobs/upload", headers=headers, files=file, timeout=20).raise_for_status()
     # Webhooks apart: whatever addresses are drawn, nothing may be sent to them.
-    ask(served, tmp_path, "--header", f"Authorization: Bearer {secret}", "--exclude-tag", "Webhooks")
+    asked = ["--header", f"Authorization: Bearer {secret}"]
+    ask(served, tmp_path, *asked, "--exclude-tag", "Webhooks", "--exclude-operation-id", FORM)
+    ask(served, tmp_path, *asked, "--include-operation-id", FORM, not_asked=NOT_ASKED_OF_FORMS)
 
 
 def test_webhooks_are_as_described(unlimited: Site, secret: str, tmp_path: Path) -> None:
