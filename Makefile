@@ -22,28 +22,28 @@ endif
 # Translations, as Django reads them. GNU gettext is needed only to write them anew (make messages).
 TEXTS := $(patsubst %.po,%.mo,$(wildcard salesagg/locale/*/LC_MESSAGES/*.po))
 
-.PHONY: run test check pytest coverage bench screenshots messages lock clean
+.PHONY: run test check pytest coverage bench screenshots messages stubs lock clean
 
 run: $(VENV)/.run node_modules/.installed $(TEXTS)
 	@exec $(BIN)/python manage.py serve
 
-test: $(VENV)/.dev node_modules/.installed $(TEXTS) check pytest
+test: $(VENV)/.dev node_modules/.dev $(TEXTS) check pytest
 
-check: $(VENV)/.dev node_modules/.installed $(TEXTS)
+check: $(VENV)/.dev node_modules/.dev $(TEXTS)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
 # In one process; on PostgreSQL and Redis; with processes that are killed; in a browser. Apart from each other, since the
 # browser's event loop and Django's database do not share a thread.
-pytest: $(VENV)/.dev node_modules/.installed $(TEXTS)
+pytest: $(VENV)/.dev node_modules/.dev $(TEXTS)
 	$(PYTEST) -n $(TESTERS) --ignore=tests/e2e --ignore=tests/faults
 	$(PYTEST) -n $(TESTERS) --services --ignore=tests/reports/engine tests/accounts tests/uploads tests/reports
 	$(PYTEST) -n $(TESTERS) tests/faults
 	$(PYTEST) -n $(TESTERS) tests/e2e
 
 # Which lines the tests in one process run. Apart from them, since counting takes as long again.
-coverage: $(VENV)/.dev node_modules/.installed $(TEXTS)
+coverage: $(VENV)/.dev node_modules/.dev $(TEXTS)
 	$(PYTEST) -n $(TESTERS) --cov --cov-report=term --ignore=tests/e2e --ignore=tests/faults
 
 # The engine beside others, the whole service, many that watch one job, and imports beside a plain loop. Files and figures go to $(DATA_DIR)/bench.
@@ -61,6 +61,11 @@ screenshots: $(VENV)/.dev node_modules/.installed $(TEXTS)
 messages: $(VENV)/.dev
 	$(BIN)/python manage.py makemessages --all --ignore=node_modules --ignore=$(VENV) --ignore=tests --no-location --no-wrap
 	$(BIN)/python manage.py makemessages --all --domain=djangojs --ignore=node_modules --ignore=$(VENV) --ignore=tests --no-location --no-wrap
+
+# Write the code for gRPC anew from proto/; a test compares.
+stubs: $(VENV)/.dev node_modules/.dev
+	$(BIN)/python -m grpc_tools.protoc -Ireports/rpc/stubs=proto/sales/v1 --python_out=. --pyi_out=. \
+	  --grpc_python_out=. proto/sales/v1/sales.proto
 
 # The lock files hold every package's exact version; pyproject.toml and package.json hold the ranges we chose.
 lock:
@@ -106,5 +111,9 @@ $(VENV)/.node: | $(VENV)/bin/python
 	@touch $@
 
 node_modules/.installed: package-lock.json | $(NPM_DEPENDENCY)
-	$(NPM) ci --ignore-scripts --silent
+	$(NPM) ci --omit=dev --ignore-scripts --silent
 	@touch $@
+
+node_modules/.dev: package-lock.json | $(NPM_DEPENDENCY)
+	$(NPM) ci --ignore-scripts --silent
+	@touch node_modules/.installed $@

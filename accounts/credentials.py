@@ -50,7 +50,11 @@ def of(secret: str) -> Credentials | None:
 
 def check_scope(request: HttpRequest, credentials: Credentials) -> None:
     """Raise `Refusal` (403) when the request needs more than its credentials were given."""
-    needed = READ if request.method in _SAFE_METHODS else WRITE
+    check_granted(credentials, READ if request.method in _SAFE_METHODS else WRITE)
+
+
+def check_granted(credentials: Credentials, needed: str) -> None:
+    """Raise `Refusal` (403) when the credentials were given without the scope that is `needed`."""
     if needed not in credentials.scopes:
         raise Refusal(
             "insufficient_scope",

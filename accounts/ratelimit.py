@@ -7,7 +7,7 @@ limit that fails must not be an outage.
 import logging
 import time
 
-from allauth.core.internal.ratelimit import get_ip
+from allauth.core.internal.ratelimit import get_ip, truncate_ip
 from django.conf import settings
 from django.core.cache import cache
 from django.core.exceptions import PermissionDenied
@@ -33,6 +33,15 @@ def count_address(request: HttpRequest) -> None:
     except PermissionDenied:
         # As behind a server on a Unix socket: nobody has one, and all of them are not one caller.
         return
+    _consume_address(address)
+
+
+def count_ip(ip: str) -> None:
+    """The same for what comes otherwise than by HTTP."""
+    _consume_address(truncate_ip(ip))
+
+
+def _consume_address(address: str) -> None:
     _consume(f"address:{address}", limit=settings.API_REQUESTS_PER_MINUTE_PER_ADDRESS)
 
 

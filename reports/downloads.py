@@ -23,20 +23,24 @@ SPOOL_BYTES = 8 * 1024 * 1024
 
 def result(job: Job, kind: str, *, safe: bool = False) -> StreamingHttpResponse:
     """A job's result as a download, in one of `formats.FORMATS`; `safe` is for CSV. Raises `Refusal` (404, 409)."""
+    file, size = opened(job, kind, safe=safe)
+    content_type = FORMATS[kind].content_type
+    return streaming.attachment(file, size=size, filename=_filename(job, "totals", kind), content_type=content_type)
+
+
+def opened(job: Job, kind: str, *, safe: bool = False) -> tuple[IO[bytes], int]:
+    """The same as an open file, and its size."""
     if kind not in FORMATS:
         known = ", ".join(FORMATS)
         raise Refusal(
             "unknown_format", _("There is no such download. There are: %(known)s.") % {"known": known}, status=404
         )
     check_result(job)
-    form = FORMATS[kind]
-    filename = _filename(job, "totals", kind)
     if kind == "csv" and not safe:
         stored = default_storage.open(job.result_name)
-        return streaming.attachment(stored, size=stored.size, filename=filename, content_type=form.content_type)
-    write = write_safe_csv if kind == "csv" else form.write
-    made, size = _made(lambda out: write(job, out))
-    return streaming.attachment(made, size=size, filename=filename, content_type=form.content_type)
+        return stored, stored.size
+    write = write_safe_csv if kind == "csv" else FORMATS[kind].write
+    return _made(lambda out: write(job, out))
 
 
 def check_result(job: Job) -> None:
@@ -51,8 +55,6 @@ def check_result(job: Job) -> None:
 
 def rejected(job: Job, *, safe: bool = False) -> StreamingHttpResponse:
     """The report of a job's rejected rows, put together from its windows' as it is sent. Raises `Refusal` (409)."""
-    if job.context is None:
-        raise Refusal("no_result", _("No row of the file has been read yet. Wait until it is done."), status=409)
     filename, content_type = _filename(job, "rejected", "csv"), "text/csv; charset=utf-8"
     chunks = rejected_chunks(job)
     if not safe:
@@ -69,9 +71,11 @@ def rejected(job: Job, *, safe: bool = False) -> StreamingHttpResponse:
 
 
 def rejected_chunks(job: Job) -> Generator[bytes, None, None]:
-    """The report of rejected rows as UTF-8, piece by piece. The database is asked before the first is taken."""
+    """The report of rejected rows as UTF-8, piece by piece. The database is asked before the first is taken. Raises
+    `Refusal` (409)."""
     context = job.context
-    assert context is not None
+    if context is None:
+        raise Refusal("no_result", _("No row of the file has been read yet. Wait until it is done."), status=409)
     windows = list(job.rejected.values_list("storage_name", "rows"))
     pipeline = pipeline_for(job.kind)
     encoding = pipeline.rejected_encoding(job)

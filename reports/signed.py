@@ -10,10 +10,16 @@ from datetime import UTC, datetime
 
 from django.conf import settings
 from django.core.signing import BadSignature, Signer
+from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from accounts.errors import Refusal
+from reports.formats import FORMATS
 from reports.models import Job
+from reports.pipelines import pipeline_for
+
+# The report of rejected rows, among a job's downloads.
+ERRORS_FILE = "errors.csv"
 
 # Expiry is rounded up to this, so that a job that has not changed is described by the same words for a while.
 GRAIN_SECONDS = 600
@@ -24,6 +30,18 @@ def expiry() -> datetime:
     """When an address that is made now will have ended."""
     grains = (int(time.time()) + settings.DOWNLOAD_URL_SECONDS) // GRAIN_SECONDS + 1
     return datetime.fromtimestamp(grains * GRAIN_SECONDS, UTC)
+
+
+def files(job: Job) -> dict[str, str]:
+    """The downloads that `job` has by now, each by what it is."""
+    has_result = job.status == Job.Status.COMPLETED and pipeline_for(job.kind).has_result
+    results = {kind: f"result.{kind}" for kind in FORMATS} if has_result else {}
+    return results | ({"errors": ERRORS_FILE} if job.context is not None else {})
+
+
+def path(job: Job, file: str, *, until: datetime) -> str:
+    """The path of the address that gives `file` of `job`."""
+    return reverse("api:download", args=[token(job.pk, file, until=until), file])
 
 
 def token(job_id: uuid.UUID, file: str, *, until: datetime) -> str:

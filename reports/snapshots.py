@@ -43,6 +43,7 @@ def describe(job: Job) -> Snapshot:
         "can_remove": job.is_finished,
         "can_undo": _can_undo(job),
         "created_at": job.created_at.isoformat(),
+        "started_at": job.started_at.isoformat() if job.started_at else None,
         "finished_at": job.finished_at.isoformat() if job.finished_at else None,
         "undone_at": job.undone_at.isoformat() if job.undone_at else None,
         "url": reverse("report", args=[job.pk]),

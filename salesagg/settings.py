@@ -64,7 +64,8 @@ SECURE_HSTS_INCLUDE_SUBDOMAINS = HTTPS
 SECURE_HSTS_PRELOAD = HTTPS
 # A proxy that ends TLS says so in this header, and in X-Forwarded-For who calls, of whom limits are counted. Trust them
 # only behind such a proxy: anyone else could forge them.
-if env.bool("BEHIND_PROXY", default=False):
+BEHIND_PROXY = env.bool("BEHIND_PROXY", default=False)
+if BEHIND_PROXY:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
     ALLAUTH_TRUSTED_PROXY_COUNT = 1
 SECURE_REFERRER_POLICY = "same-origin"
@@ -183,6 +184,26 @@ API_REQUESTS_PER_MINUTE_PER_ADDRESS = env.int("API_REQUESTS_PER_MINUTE_PER_ADDRE
 DOWNLOAD_URL_SECONDS = env.int("DOWNLOAD_URL_SECONDS", default=3600)
 # Webhooks go to public addresses alone, or whoever has an account could make us call our own network.
 WEBHOOKS_TO_PRIVATE_ADDRESSES = env.bool("WEBHOOKS_TO_PRIVATE_ADDRESSES", default=False)
+
+# --- gRPC
+
+# Where `manage.py grpcserver` listens, by default on 50051; `manage.py serve` does too, but only when a port is given.
+GRPC_PORT = env.int("GRPC_PORT", default=0)
+GRPC_HOST = env.str("GRPC_HOST", default=HOST)
+# Files in PEM. Without them nothing is encrypted: tokens are to be sent on trusted networks alone, or through a proxy.
+GRPC_TLS_CERTIFICATE = env.str("GRPC_TLS_CERTIFICATE", default="")
+GRPC_TLS_KEY = env.str("GRPC_TLS_KEY", default="")
+# Whose certificates clients must have. One whose common name is the e-mail address of an account needs no token.
+GRPC_TLS_CLIENT_CA = env.str("GRPC_TLS_CLIENT_CA", default="")
+# The e-mail address of the account in whose name calls without a token are served; empty: they are refused. For trusted
+# networks: everybody who reaches the port may see and do what that account may.
+GRPC_ANONYMOUS_USER = env.str("GRPC_ANONYMOUS_USER", default="")
+# Further names for our service, such as package.Service: for clients of older systems that call it so.
+GRPC_SERVICE_ALIASES = env.list("GRPC_SERVICE_ALIASES", default=[])
+# Origins (https://app.example.com) whose pages may call by gRPC-Web; pages of our own always may. *: any.
+GRPC_WEB_ORIGINS = env.list("GRPC_WEB_ORIGINS", default=[])
+
+# --- E-mail
 
 # Printed on the console by default; smtp://user:password@host:587/?… or smtp+tls:// sends it.
 globals().update(env.email_url("EMAIL_URL", default="consolemail://"))

@@ -12,8 +12,8 @@ from accounts.api.schemas import problems
 from reports import downloads, signed
 from reports.api.attachments import described
 from reports.api.refusals import NO_RESULT
-from reports.api.schemas import ERRORS_FILE
 from reports.formats import FORMATS
+from reports.signed import ERRORS_FILE
 from reports.unlisted import unlisted
 
 router = Router(tags=["Results"], by_alias=True)

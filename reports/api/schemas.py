@@ -12,7 +12,6 @@ from accounts.api.schemas import In, Out
 from reports import columns, models, signed, words
 from reports import options as chosen
 from reports.api.kinds import ChosenColumns, FoundColumns, Kind
-from reports.formats import FORMATS
 from reports.pipelines import pipeline_for
 from reports.snapshots import Snapshot
 from reports.snapshots import describe as snapshot_of
@@ -24,7 +23,6 @@ State = Literal[
 ]
 FileState = Literal["receiving", "complete", "expired", "cancelled"]
 Action = Literal["cancel", "retry", "again", "undo", "delete"]
-ERRORS_FILE = "errors.csv"
 
 
 class Options(In):
@@ -144,7 +142,7 @@ def describe(job: models.Job, request: HttpRequest | None = None) -> JobOut:
     """
     seen = snapshot_of(job)
     until = signed.expiry()
-    files = _files(job) if request is not None else {}
+    files = signed.files(job) if request is not None else {}
     page = reverse("report", args=[job.pk])
     seconds = (job.finished_at - job.started_at).total_seconds() if job.finished_at and job.started_at else None
     return JobOut(
@@ -189,13 +187,6 @@ def _actions(job: models.Job, seen: Snapshot) -> list[Action]:
     return [action for action, can in possible.items() if can]
 
 
-def _files(job: models.Job) -> dict[str, str]:
-    has_result = job.status == models.Job.Status.COMPLETED and pipeline_for(job.kind).has_result
-    files = {kind: f"result.{kind}" for kind in FORMATS} if has_result else {}
-    return files | ({"errors": ERRORS_FILE} if job.context is not None else {})
-
-
 def _address(request: HttpRequest | None, job: models.Job, file: str, until: datetime) -> str:
     assert request is not None
-    path = reverse("api:download", args=[signed.token(job.pk, file, until=until), file])
-    return request.build_absolute_uri(path)
+    return request.build_absolute_uri(signed.path(job, file, until=until))

@@ -1,0 +1,87 @@
+"""Refusals as gRPC tells them: a status code, a sentence, and details for programs (google.rpc's error model)."""
+
+import logging
+from typing import NoReturn
+
+import grpc
+from django.db import InterfaceError, OperationalError
+from django.utils.translation import gettext as _
+from google.protobuf.any_pb2 import Any
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.message import Message
+from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, RetryInfo
+from google.rpc.status_pb2 import Status
+from grpc import StatusCode
+from grpc_status import rpc_status
+
+from accounts.errors import Refusal
+
+logger = logging.getLogger(__name__)
+
+# Of the `ErrorInfo`: whose codes these are.
+DOMAIN = "salesagg"
+_BY_STATUS = {
+    400: StatusCode.INVALID_ARGUMENT,
+    401: StatusCode.UNAUTHENTICATED,
+    403: StatusCode.PERMISSION_DENIED,
+    404: StatusCode.NOT_FOUND,
+    409: StatusCode.FAILED_PRECONDITION,
+    410: StatusCode.FAILED_PRECONDITION,
+    413: StatusCode.RESOURCE_EXHAUSTED,
+    422: StatusCode.INVALID_ARGUMENT,
+    429: StatusCode.RESOURCE_EXHAUSTED,
+    500: StatusCode.INTERNAL,
+    503: StatusCode.UNAVAILABLE,
+    507: StatusCode.RESOURCE_EXHAUSTED,
+}
+# Where the status alone says too little.
+_BY_CODE = {"job_cancelled": StatusCode.ABORTED}
+_by_number = {code.value[0]: code for code in StatusCode}
+# Which field of the request a refusal is about.
+_FIELDS = {
+    "bad_options": "options",
+    "bad_metadata": "options",
+    "empty_stream": "data",
+    "data_after_eof": "data",
+    "invalid_id": "job_id",
+    "unknown_format": "file",
+}
+
+
+async def end(context: "grpc.aio.ServicerContext[Message, Message]", method: str, error: Exception) -> NoReturn:
+    """End the call with what it raised. Of errors of ours its caller learns only that it was one."""
+    if isinstance(error, grpc.aio.AbortError):
+        raise error
+    if not isinstance(error, Refusal):
+        logger.error("%s failed", method, exc_info=error)
+        error = _ours(error)
+    status = status_of(error)
+    trailing = rpc_status.to_status(status).trailing_metadata
+    await context.abort(_by_number[status.code], status.message, trailing)
+
+
+def _ours(error: Exception) -> Refusal:
+    if isinstance(error, (InterfaceError, OperationalError)):
+        return Refusal("unavailable", _("A service behind us is away. Try again in a moment."), status=503)
+    return Refusal("internal", _("Something went wrong on our side. Try again later."), status=500)
+
+
+def status_of(refusal: Refusal) -> Status:
+    """The status, with details: what it is for programs, what is wrong with the request, when to come again."""
+    code = _BY_CODE.get(refusal.code) or _BY_STATUS.get(refusal.status, StatusCode.UNKNOWN)
+    details: list[Message] = [ErrorInfo(reason=refusal.code, domain=DOMAIN)]
+    if code is StatusCode.INVALID_ARGUMENT:
+        violation = BadRequest.FieldViolation(
+            field=_FIELDS.get(refusal.code, ""), description=refusal.message, reason=refusal.code
+        )
+        details.append(BadRequest(field_violations=[violation]))
+    if "Retry-After" in refusal.headers:
+        details.append(RetryInfo(retry_delay=Duration(seconds=int(refusal.headers["Retry-After"]))))
+    number: int = code.value[0]
+    return Status(code=number, message=refusal.message, details=[_packed(detail) for detail in details])
+
+
+def _packed(detail: Message) -> Any:
+    packed = Any()
+    packed.Pack(detail)
+    return packed

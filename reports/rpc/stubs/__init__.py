@@ -1,0 +1,1 @@
+"""Written by `make stubs` from proto/sales/v1/sales.proto."""

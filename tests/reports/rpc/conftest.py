@@ -1,0 +1,58 @@
+"""A real server on loopback, in the test's own event loop, and a channel to it."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import grpc
+import pytest
+from channels.db import database_sync_to_async
+
+from reports import loop, runner
+from reports.rpc.server import Server
+from reports.rpc.stubs.sales_pb2_grpc import SalesServiceStub
+from uploads.signals import upload_completed
+
+in_thread: Callable[..., Any] = database_sync_to_async
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[Server]:
+    loop.use(asyncio.get_running_loop())
+    started = Server("127.0.0.1:0")
+    await started.start()
+    yield started
+    await started.stop(0)
+
+
+@pytest.fixture
+async def channel(server: Server) -> AsyncIterator[grpc.aio.Channel]:
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as opened:
+        yield opened
+
+
+@pytest.fixture
+def stub(channel: grpc.aio.Channel) -> Any:
+    """Our generated client."""
+    return SalesServiceStub(channel)  # type: ignore[no-untyped-call]
+
+
+@pytest.fixture
+def auth(token: str) -> tuple[tuple[str, str], ...]:
+    """The metadata of calls of `user`."""
+    return (("authorization", f"Bearer {token}"),)
+
+
+@pytest.fixture
+async def worker(server: Server) -> AsyncIterator[None]:
+    """Files are processed as soon as they have come."""
+    running = asyncio.get_running_loop()
+    at_work: list[Any] = []
+
+    def work(**kwargs: Any) -> None:
+        at_work.append(asyncio.run_coroutine_threadsafe(in_thread(runner.run_all)(), running))
+
+    upload_completed.connect(work)
+    yield
+    upload_completed.disconnect(work)
+    await asyncio.gather(*map(asyncio.wrap_future, at_work))
