@@ -13,6 +13,7 @@ from accounts.errors import Refusal
 from accounts.models import User
 from reports import attempts, lifecycle, runner
 from reports.customers import changes, undoing
+from reports.lifecycle import removal
 from reports.models import Customer, Job
 from reports.sweeper import sweep
 from tests.conftest import MakeUpload
@@ -101,7 +102,7 @@ def test_one_that_takes_long_is_finished_by_the_sweep_while_nobody_waits(
     imported: Imported, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(undoing, "STEP", 8)
-    monkeypatch.setattr(lifecycle, "UNDO_AT_ONCE_SECONDS", 0)
+    monkeypatch.setattr(removal, "UNDO_AT_ONCE_SECONDS", 0)
     job = imported(DATA)
     lifecycle.undo(job)
     assert (job.is_undone, job.undone_at, job.customers.count()) == (True, None, 12)

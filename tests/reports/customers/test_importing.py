@@ -14,9 +14,9 @@ from django.utils import timezone
 
 from accounts.errors import Refusal
 from accounts.models import User
-from reports import lifecycle, runner
+from reports import runner
 from reports.customers import changes
-from reports.lifecycle import Claim
+from reports.lifecycle import Claim, claims
 from reports.models import Customer, Job
 from reports.pipelines.customers import CustomersPipeline
 from tests.conftest import MakeUpload
@@ -38,7 +38,7 @@ def make_import(make_upload: MakeUpload) -> MakeImport:
 def take(job: Job) -> Claim:
     """Claim the job, whoever's turn it is."""
     with transaction.atomic():
-        claim = lifecycle._take(Job.objects.get(pk=job.pk))
+        claim = claims._take(Job.objects.get(pk=job.pk))
     assert claim is not None
     return claim
 
