@@ -9,7 +9,6 @@ import signal
 import socket
 import sys
 import threading
-from types import FrameType
 
 from celery.signals import worker_ready
 from daphne.server import Server, twisted_loop
@@ -22,27 +21,6 @@ from salesagg.celery import app
 # Ctrl-C must be obeyed at once. A window that is still being folded then is given up: its job goes on from the last
 # checkpoint at the next start.
 STOP_SECONDS = 1.0
-
-
-def end_at_once_at_a_signal() -> None:
-    """For the time until the server's loop runs, which is after its port is open: nothing has begun that must be ended
-    in order, and a KeyboardInterrupt there is lost in whatever callback it happens to hit."""
-
-    def end(number: int, frame: FrameType | None) -> None:
-        os._exit(0)
-
-    signal.signal(signal.SIGINT, end)
-    signal.signal(signal.SIGTERM, end)
-
-
-def port_is_free(host: str, port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError:
-            return False
-    return True
 
 
 def serve(host: str, port: int) -> None:

@@ -79,10 +79,17 @@ class Site:
             process.wait_for_output(" ready.")
         return started
 
-    def serve(self) -> str:
+    def grpc(self, **env: str) -> str:
+        """Another gRPC server, in a process of its own; returns its address."""
+        port = free_port()
+        process = self.start("manage.py", "grpcserver", **env, GRPC_PORT=str(port))
+        process.wait_for_output(f"gRPC is at 127.0.0.1:{port}")
+        return f"127.0.0.1:{port}"
+
+    def serve(self, **env: str) -> str:
         """Everything in one process; returns its address."""
         port = free_port()
-        process = self.start("manage.py", "serve", PORT=str(port))
+        process = self.start("manage.py", "serve", **env, PORT=str(port))
         process.wait_for_output("Salesagg is at")
         process.wait_for_port(port)
         return f"http://localhost:{port}"

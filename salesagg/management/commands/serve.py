@@ -6,21 +6,20 @@ from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 
-from salesagg import server, staticfiles
+from salesagg import server, starting, staticfiles
 
 
 class Command(BaseCommand):
     help = "Serve everything from one process: database and static files are brought up to date first."
 
     def handle(self, *args: Any, **options: Any) -> None:
-        server.end_at_once_at_a_signal()
+        starting.end_at_once_at_a_signal()
         if settings.DATABASE_URL or settings.REDIS_URL:
             raise CommandError(
                 "DATABASE_URL and REDIS_URL are for separate processes: start “daphne salesagg.asgi:application” and "
                 "“celery -A salesagg worker” instead, or unset them."
             )
-        if not server.port_is_free(settings.HOST, settings.PORT):
-            raise CommandError(f"Port {settings.PORT} is taken. Choose another: make run PORT=8001")
+        starting.check_port(settings.HOST, settings.PORT, "make run PORT=8001")
         call_command("migrate", verbosity=0, interactive=False)
         if not settings.DEBUG:
             staticfiles.collect_if_changed()
