@@ -1,5 +1,6 @@
 """The ASGI application: HTTP to Django, WebSockets to the consumers, bodies limited before either."""
 
+import asyncio
 import os
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "salesagg.settings")
@@ -12,16 +13,23 @@ django_application = get_asgi_application()
 from channels.auth import AuthMiddlewareStack
 from channels.routing import ProtocolTypeRouter, URLRouter
 from channels.security.websocket import AllowedHostsOriginValidator
+from twisted.internet import reactor
+from twisted.internet.defer import Deferred
 
 from reports.routing import websocket_urlpatterns
+from reports.rpc.web.bridge import Bridge
 from salesagg import body_limit
 from salesagg.turns import Turns
 
 body_limit.install()
+# Outside of the turns: browsers' calls go elsewhere, and may last.
+http = Bridge(Turns(django_application))
+# Daphne tells no application of its end; Twisted waits for what has to be done before.
+reactor.addSystemEventTrigger("before", "shutdown", lambda: Deferred.fromFuture(asyncio.ensure_future(http.close())))
 
 application = ProtocolTypeRouter(
     {
-        "http": Turns(django_application),
+        "http": http,
         # Origin, then login, then routing: a page of another site must not open a socket with our cookie.
         "websocket": AllowedHostsOriginValidator(AuthMiddlewareStack(URLRouter(websocket_urlpatterns))),
     }

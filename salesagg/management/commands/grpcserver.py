@@ -14,7 +14,7 @@ from django.db import OperationalError, connection, connections
 from django.db.migrations.executor import MigrationExecutor
 
 from reports import loop
-from reports.rpc import server
+from reports.rpc import server, tls
 from reports.rpc.server import Server
 from salesagg import starting
 
@@ -41,7 +41,7 @@ class Command(BaseCommand):
         running = asyncio.get_running_loop()
         loop.use(running)
         try:
-            serving = Server(address, credentials=server.tls())
+            serving = Server(address, credentials=tls.credentials())
         except (ImproperlyConfigured, RuntimeError) as error:
             raise CommandError(f"gRPC cannot listen on {address}: {error}") from error
         await serving.start()
