@@ -31,6 +31,7 @@ _BY_STATUS = {
     422: StatusCode.INVALID_ARGUMENT,
     429: StatusCode.RESOURCE_EXHAUSTED,
     500: StatusCode.INTERNAL,
+    501: StatusCode.UNIMPLEMENTED,
     503: StatusCode.UNAVAILABLE,
     507: StatusCode.RESOURCE_EXHAUSTED,
 }
