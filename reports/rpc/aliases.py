@@ -1,20 +1,11 @@
 """Our service under other names: clients of older systems call the one they know, such as ``/csv.CsvService/…``."""
 
 from collections.abc import Awaitable, Callable, Collection
-from dataclasses import dataclass
 from typing import Any
 
 import grpc
 
 Handler = Any
-
-
-@dataclass(frozen=True)
-class Called:
-    """What `grpc.HandlerCallDetails` says."""
-
-    method: str
-    invocation_metadata: Any
 
 
 class Aliases(grpc.aio.ServerInterceptor):
@@ -32,5 +23,7 @@ class Aliases(grpc.aio.ServerInterceptor):
         service, _slash, method = handler_call_details.method.removeprefix("/").rpartition("/")
         if service not in self._names:
             return await continuation(handler_call_details)
-        called: Any = Called(f"/{self._service}/{method}", handler_call_details.invocation_metadata)
-        return await continuation(called)
+        # gRPC takes nothing but its own class, which has no public name.
+        called: Any = type(handler_call_details)
+        metadata = handler_call_details.invocation_metadata
+        return await continuation(called(f"/{self._service}/{method}", metadata))

@@ -5,7 +5,7 @@ from django.conf import settings
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
-from reports.rpc import health, receiving
+from reports.rpc import health, threads
 from reports.rpc.aliases import Aliases
 from reports.rpc.guard import Guard
 from reports.rpc.service import SalesService
@@ -21,9 +21,9 @@ OPTIONS: dict[str, int] = {
     "grpc.so_reuseport": 0,
     # Clients that are gone without a word are noticed within a minute (by default two hours), and what they have begun
     # is taken back. The pings also keep alive what looks idle to the routers and proxies on the way: an upload that
-    # waits for its result.
+    # waits for its result. (`grpc.keepalive_timeout_ms` ends nothing in this version; the timeout of all pings does.)
     "grpc.keepalive_time_ms": 30_000,
-    "grpc.keepalive_timeout_ms": 20_000,
+    "grpc.http2.ping_timeout_ms": 20_000,
     "grpc.keepalive_permit_without_calls": 1,
     # Clients may ping as well. By default those that do so more often than every five minutes are cut off.
     "grpc.http2.min_ping_interval_without_data_ms": 10_000,
@@ -69,4 +69,4 @@ class Server:
         await self._health.stop()
         self._sales.stop()
         await self._server.stop(seconds)
-        await receiving.settled()
+        await threads.settled()
