@@ -33,7 +33,7 @@ def create(owner: User, *, length: int | None, metadata: str = "", keep: bool = 
     pairs = parse(metadata)
     filename = filename_in(pairs)
     if length is not None:
-        _check_length(length)
+        check_length(length)
     with transaction.atomic():
         # Two uploads that start at once must not both fit into the quota's last gap: the second waits here.
         User.objects.select_for_update().get(pk=owner.pk)
@@ -52,7 +52,7 @@ def create(owner: User, *, length: int | None, metadata: str = "", keep: bool = 
 
 def tell_length(upload: Upload, length: int) -> Upload:
     """Fix the length of an upload that had deferred it. Raises `Refusal` (400, 410, 413)."""
-    _check_length(length)
+    check_length(length)
     if length < upload.offset:
         raise Refusal("bad_length", f"{upload.offset} bytes have come already; the length is less.", status=400)
     if upload.length is None:
@@ -129,6 +129,13 @@ def stored_by(owner: User) -> int:
     return kept.aggregate(used=Sum(reserved))["used"] or 0
 
 
+def check_length(length: int) -> None:
+    """Raise `Refusal` (413) when a file of `length` bytes would be too large."""
+    if length > settings.MAX_UPLOAD_BYTES:
+        largest = size(settings.MAX_UPLOAD_BYTES)
+        raise Refusal("too_large", _("Files may have at most %(largest)s.") % {"largest": largest}, status=413)
+
+
 def check_quota(owner: User, *, more: int) -> None:
     """Raise `Refusal` (413) when `more` bytes would exceed what `owner` may store."""
     used = stored_by(owner)
@@ -151,12 +158,6 @@ def gone(upload: Upload) -> Refusal:
     if upload.completed_at:
         return Refusal("gone", _("This file has been deleted. Upload it again if you need it."), status=410)
     return Refusal("gone", _("This upload was cancelled. Start a new one."), status=410)
-
-
-def _check_length(length: int) -> None:
-    if length > settings.MAX_UPLOAD_BYTES:
-        largest = size(settings.MAX_UPLOAD_BYTES)
-        raise Refusal("too_large", _("Files may have at most %(largest)s.") % {"largest": largest}, status=413)
 
 
 def _end(upload: Upload, state: State, *, from_states: tuple[State, ...]) -> bool:

@@ -44,13 +44,14 @@ def append(upload: Upload, *, offset: int, size: int, body: IO[bytes], checksum:
     """Store `size` bytes read from `body` as the part at `offset`, and return the upload as it is afterwards.
 
     Raises `Refusal`: 409 when the upload has moved on from `offset`, 410 when it is over, 413 when the chunk would
-    exceed its length or the owner's quota, 460 when `checksum` does not match, 400 when `body` ends early, 507 when
-    the storage is full. After any of them earlier parts are as they were.
+    exceed its length, what a file may have, or the owner's quota, 460 when `checksum` does not match, 400 when `body`
+    ends early, 507 when the storage is full. After any of them earlier parts are as they were.
     """
     check_offset(upload, offset)
     if upload.length is not None and offset + size > upload.length:
         raise Refusal("too_large", f"The upload ends at byte {upload.length}; this chunk would exceed it.", status=413)
     if upload.length is None:
+        lifecycle.check_length(offset + size)
         lifecycle.check_quota(upload.owner, more=size)
     if size == 0:
         return finish_if_whole(upload)

@@ -4,6 +4,7 @@ Judged in this order, and by the first that is there alone: a token that is not 
 """
 
 import contextvars
+import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import unquote
@@ -32,13 +33,13 @@ class Peer:
 
     def ip(self, forwarded_for: str = "") -> str | None:
         """``192.0.2.7`` of ``ipv4:192.0.2.7:50412``, ``2001:db8::7`` of ``ipv6:[2001:db8::7]:50412``; behind a proxy
-        that is to be trusted, who called that one, of which it keeps account in `forwarded_for`."""
+        that is to be trusted, who called that one, of which it keeps account in `forwarded_for`. None where there is
+        no address."""
         scheme, _colon, rest = unquote(self.address).partition(":")
         if scheme not in ("ipv4", "ipv6"):
             return None
-        if forwarded_for and settings.BEHIND_PROXY:
-            return forwarded_for.rpartition(",")[2].strip()
-        return rest.rpartition(":")[0].strip("[]")
+        told = forwarded_for.rpartition(",")[2] if settings.BEHIND_PROXY else ""
+        return _ip(told) or _ip(rest.rpartition(":")[0].strip("[]"))
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,16 @@ def current() -> Caller:
 def serve(caller: Caller) -> None:
     """Serve the rest of the call in the name of `caller`."""
     _current.set(caller)
+
+
+def _ip(text: str) -> str | None:
+    """The address that `text` says, in its usual form, if it says one."""
+    try:
+        found = ipaddress.ip_address(text.strip())
+    except ValueError:
+        return None
+    mapped = found.ipv4_mapped if isinstance(found, ipaddress.IPv6Address) else None
+    return str(mapped or found)
 
 
 def _without_token(peer: Peer) -> Credentials:

@@ -36,22 +36,22 @@ _BY_STATUS = {
     507: StatusCode.RESOURCE_EXHAUSTED,
 }
 # Where the status alone says too little.
-_BY_CODE = {"job_cancelled": StatusCode.ABORTED}
+_BY_CODE = {"gone": StatusCode.ABORTED, "job_cancelled": StatusCode.ABORTED}
 _by_number = {code.value[0]: code for code in StatusCode}
-# Which field of the request a refusal is about.
-_FIELDS = {
-    "bad_options": "options",
-    "bad_metadata": "options",
-    "empty_stream": "data",
-    "data_after_eof": "data",
-    "invalid_id": "job_id",
-    "unknown_format": "file",
-}
+
+
+class Invalid(Refusal):
+    """A request that cannot be carried out as it is, because of one of its fields."""
+
+    def __init__(self, code: str, message: str, field: str) -> None:
+        super().__init__(code, message, status=400)
+        self.field = field
 
 
 async def end(context: "grpc.aio.ServicerContext[Message, Message]", method: str, error: Exception) -> NoReturn:
     """End the call with what it raised. Of errors of ours its caller learns only that it was one."""
-    if isinstance(error, grpc.aio.AbortError):
+    if isinstance(error, (grpc.aio.AbortError, grpc.aio.InternalError)):
+        # Ended already: by us, or by its client, to whom nothing can be sent any more.
         raise error
     if not isinstance(error, Refusal):
         logger.error("%s failed", method, exc_info=error)
@@ -72,9 +72,8 @@ def status_of(refusal: Refusal) -> Status:
     code = _BY_CODE.get(refusal.code) or _BY_STATUS.get(refusal.status, StatusCode.UNKNOWN)
     details: list[Message] = [ErrorInfo(reason=refusal.code, domain=DOMAIN)]
     if code is StatusCode.INVALID_ARGUMENT:
-        violation = BadRequest.FieldViolation(
-            field=_FIELDS.get(refusal.code, ""), description=refusal.message, reason=refusal.code
-        )
+        field = refusal.field if isinstance(refusal, Invalid) else ""
+        violation = BadRequest.FieldViolation(field=field, description=refusal.message, reason=refusal.code)
         details.append(BadRequest(field_violations=[violation]))
     if "Retry-After" in refusal.headers:
         details.append(RetryInfo(retry_delay=Duration(seconds=int(refusal.headers["Retry-After"]))))

@@ -1,16 +1,21 @@
 """What stands before every method: who calls, may they, and what becomes of whatever is raised.
 
 An interceptor, so that no method can be without it. It answers a call of any shape by a handler of the same shape.
+Requests are read here, not by gRPC, which would tell a client that sends garbage that we have failed.
 """
 
+import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import grpc
+from django.utils.translation import gettext as _
+from google.protobuf.message import DecodeError
 
 from accounts.credentials import READ, WRITE
 from reports.rpc import callers, errors
 from reports.rpc.callers import Caller, Peer
+from reports.rpc.errors import Invalid
 from reports.rpc.threads import in_thread
 
 Context = Any
@@ -36,19 +41,24 @@ class Guard(grpc.aio.ServerInterceptor):
 
 def _guarded(handler: Handler, method: str) -> Handler:
     scope = WRITE if method.rpartition("/")[2] in WRITING else READ
+    reader = _Requests if handler.request_streaming else _parsed
 
     async def answer(request: Any, context: Context) -> Any:
         try:
             callers.serve(await _identify(context, scope))
-            return await (handler.stream_unary or handler.unary_unary)(request, context)
+            read = reader(request, handler.request_deserializer)
+            return await (handler.stream_unary or handler.unary_unary)(read, context)
         except Exception as error:
             await errors.end(context, method, error)
 
-    async def answers(request: Any, context: Context) -> AsyncIterator[Any]:
+    async def answers(request: Any, context: Context) -> None:
         try:
             callers.serve(await _identify(context, scope))
-            async for message in (handler.stream_stream or handler.unary_stream)(request, context):
-                yield message
+            read = reader(request, handler.request_deserializer)
+            # Closed here, also when the call is cancelled while a message is on its way.
+            async with contextlib.aclosing((handler.stream_stream or handler.unary_stream)(read, context)) as messages:
+                async for message in messages:
+                    await context.write(message)
         except Exception as error:
             await errors.end(context, method, error)
 
@@ -60,11 +70,34 @@ def _guarded(handler: Handler, method: str) -> Handler:
     }
     make: Any = makers[handler.request_streaming, handler.response_streaming]
     behaviour = answers if handler.response_streaming else answer
-    return make(behaviour, handler.request_deserializer, handler.response_serializer)
+    return make(behaviour, None, handler.response_serializer)
+
+
+class _Requests:
+    """The messages of a stream, read."""
+
+    def __init__(self, raw: AsyncIterator[bytes], parse: Callable[[bytes], Any]) -> None:
+        self._raw = raw
+        self._parse = parse
+
+    def __aiter__(self) -> "_Requests":
+        return self
+
+    async def __anext__(self) -> Any:
+        return _parsed(await anext(self._raw), self._parse)
+
+
+def _parsed(raw: bytes, parse: Callable[[bytes], Any]) -> Any:
+    """Raises `Refusal` (400)."""
+    try:
+        return parse(raw)
+    except DecodeError:
+        message = _("This is no message of ours. Make your client from sales.proto.")
+        raise Invalid("bad_message", message, "") from None
 
 
 async def _identify(context: Context, scope: str) -> Caller:
     metadata = {key: value for key, value in context.invocation_metadata() if isinstance(value, str)}
     names = context.auth_context().get("x509_common_name", [])
-    peer = Peer(context.peer(), certified=names[0].decode() if names else "")
+    peer = Peer(context.peer(), certified=names[0].decode(errors="replace") if names else "")
     return await in_thread(callers.identify, metadata, peer, scope=scope)

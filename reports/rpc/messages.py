@@ -8,22 +8,22 @@ from django.conf import settings
 from django.utils.translation import gettext as _
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from accounts.errors import Refusal
 from accounts.models import User
 from accounts.ownership import load_owned
 from reports import signed
 from reports.models import Job
+from reports.rpc.errors import Invalid
 from reports.rpc.stubs.sales_pb2 import JobError, JobStatus, UploadResponse
 from reports.snapshots import Snapshot, describe
 
 
-def load_job(job_id: str, owner: User) -> Job:
-    """The job of `owner` with this id. Raises `Refusal` (400, 404)."""
+def load_job(job_id: str, owner: User, *, field: str = "job_id") -> Job:
+    """The job of `owner` with the id that the request has in `field`. Raises `Refusal` (400, 404)."""
     try:
         key = uuid.UUID(job_id)
     except ValueError:
         message = _("This is not the id of a job: it looks like 123e4567-e89b-12d3-a456-426614174000.")
-        raise Refusal("invalid_id", message, status=400) from None
+        raise Invalid("invalid_id", message, field) from None
     return load_owned(Job.objects.select_related("upload", "owner"), owner=owner, pk=key)
 
 

@@ -1,17 +1,20 @@
 """A file that comes in the messages of a call: stored part by part, and folded, while it comes.
 
-At most a part is in memory while the part before it is stored; then the client has to wait. A call that breaks before
-the file's end takes the upload with it, and its job is cancelled: what has come of a file is not the file, and a client
-that tries again would find the leftovers in its way. Failure story: the server dies in the middle; nobody cancels, and
-the upload expires like any other.
+At most a part is in memory while the part before it is stored; then the client has to wait, and sooner when there are
+many: memory does not grow with their files, and hardly with their number. A call that breaks before the file's end
+takes the upload with it, and its job is cancelled: what has come of a file is not the file, and a client that tries
+again would find the leftovers in its way. Failure story: the server dies in the middle; nobody cancels, and the upload
+expires like any other.
 """
 
 import asyncio
 import io
 import logging
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Callable
 from typing import Protocol
 
+from django.core.exceptions import ObjectDoesNotExist
 from django.db import transaction
 from django.utils.translation import gettext as _
 
@@ -21,15 +24,20 @@ from reports import options
 from reports.models import Job
 from reports.models.jobs import DEFAULT_KIND
 from reports.pipelines import pipelines
+from reports.rpc import endings
+from reports.rpc.errors import Invalid
 from reports.rpc.stubs.sales_pb2 import UploadOptions, UploadRequest
-from reports.rpc.threads import in_thread
+from reports.rpc.threads import in_thread, to_the_end
 from uploads import lifecycle, metadata, parts
 from uploads.models import Upload
 
 logger = logging.getLogger(__name__)
 PART_BYTES = 4 * 1024 * 1024
-# Uploads that are being taken back although their call has ended.
-_discarding: set["asyncio.Task[None]"] = set()
+# What all calls may hold together, each its share: with many at once none is ahead of the storage, and with very many
+# parts are smaller.
+TOTAL_BYTES = 256 * 1024 * 1024
+LEAST_SHARE_BYTES = 256 * 1024
+Messages = AsyncIterator[UploadRequest]
 
 
 class Told(Protocol):
@@ -38,107 +46,183 @@ class Told(Protocol):
     async def __call__(self, job: Job) -> None: ...
 
 
-async def receive(owner: User, messages: AsyncIterator[UploadRequest], *, told: Told) -> Job:
+async def receive(owner: User, messages: Messages, *, told: Told) -> Job:
     """Store the file in `messages` for `owner`, up to the end or the message with `eof`, and return its job.
 
-    Raises `Refusal` (400, 410, 413, 429, 507); after it, or when the call is closed before the end, nothing is left of
-    the file.
+    Raises `Refusal` (400, 401, 404, 409, 410, 413, 429, 500, 507); after it, or when the call is closed before the end,
+    nothing is left of the file.
     """
     first = await anext(messages, None)
     if first is None:
         message = _("The stream has no message. Send the file's bytes in messages with “data”.")
-        raise Refusal("empty_stream", message, status=400)
-    job = await in_thread(_begin, owner, first)
-    upload = job.upload
+        raise Invalid("empty_stream", message, "data")
+    file = _File(owner)
     try:
+        job = await file.begin(first)
         await told(job)
-        await _store(upload, first, messages)
+        await file.take(first, messages)
     except BaseException:
-        task = asyncio.create_task(in_thread(_discard, upload))
-        _discarding.add(task)
-        task.add_done_callback(_discarding.discard)
-        await asyncio.shield(task)
+        await to_the_end(file.discard())
         raise
+    # It is all here. From now on it is stored, and the job goes on, even if the call is closed.
+    await to_the_end(file.finish())
     return job
 
 
-async def settled() -> None:
-    """Wait until nothing is being taken back any more."""
-    await asyncio.gather(*_discarding, return_exceptions=True)
+async def check_nothing_follows(messages: Messages) -> None:
+    """Raise `Refusal` (400) when there is more in a stream whose file has ended. Waits for the stream's end."""
+    async for message in messages:
+        if message.data:
+            text = _("Messages came after the one with “eof”, which ended the file. They are not in the result.")
+            raise Invalid("data_after_eof", text, "data")
 
 
-async def _store(upload: Upload, first: UploadRequest, messages: AsyncIterator[UploadRequest]) -> None:
-    buffer = _Buffer(first.data)
-    storing: asyncio.Task[Upload] | None = None
-    try:
+class _File:
+    """The upload that is made of the messages, and what a thread does with it: one thing at a time."""
+
+    def __init__(self, owner: User) -> None:
+        self._owner = owner
+        self._job: Job | None = None
+        self._doing: asyncio.Task[None] | None = None
+
+    async def begin(self, first: UploadRequest) -> Job:
+        self._do(self._create, first)
+        await self._done()
+        assert self._job is not None
+        return self._job
+
+    async def take(self, first: UploadRequest, messages: Messages) -> None:
+        """Take all the messages. The last part is still being stored then."""
+        buffer = io.BytesIO()
         message: UploadRequest | None = first
-        while message is not None and not message.eof:
-            message = await anext(messages, None)
-            if message is not None:
-                buffer.add(message.data)
-            if buffer.size >= PART_BYTES:
-                if storing is not None:
-                    upload = await storing
-                storing = asyncio.create_task(_append(upload, buffer.take()))
-    finally:
-        # Also when the call is closed: what is being written must be there before it can be removed.
-        if storing is not None:
-            upload = await asyncio.shield(storing)
-    await in_thread(_finish, upload, buffer.take())
+        while message is not None:
+            buffer.write(message.data)
+            if message.eof:
+                break
+            if buffer.tell() >= PART_BYTES:
+                await self._done()
+                self._do(self._append, buffer)
+                buffer = io.BytesIO()
+            message = await self._next(messages)
+        await self._done()
+        if buffer.tell():
+            self._do(self._append, buffer)
+        if message is None:
+            await _not_cancelled()
+
+    async def finish(self) -> None:
+        try:
+            await self._done()
+            await in_thread(self._complete)
+        except Exception:
+            await self.discard()
+            raise
+
+    async def discard(self) -> None:
+        if self._doing is not None:
+            # What is being written must be there before it can be removed.
+            await asyncio.gather(self._doing, return_exceptions=True)
+        await in_thread(self._cancel)
+
+    def _do(self, function: Callable[..., None], *args: object) -> None:
+        self._doing = asyncio.create_task(in_thread(function, *args))
+
+    async def _done(self) -> None:
+        if self._doing is not None:
+            # Shielded: a thread goes on anyway, and `discard` has to know when it has ended.
+            await asyncio.shield(self._doing)
+
+    async def _next(self, messages: Messages) -> UploadRequest | None:
+        """The next message; None at the end of the stream. Raises at once when what is being stored is refused."""
+        if self._doing is None:
+            return await anext(messages, None)
+        coming = asyncio.ensure_future(anext(messages, None))
+        try:
+            await asyncio.wait((coming, self._doing), return_when=asyncio.FIRST_COMPLETED)
+            if self._doing.done():
+                await self._done()
+                self._doing = None
+            return await coming
+        finally:
+            coming.cancel()
+
+    def _create(self, first: UploadRequest) -> None:
+        described = _described(first)
+        with transaction.atomic():
+            upload = lifecycle.create(self._owner, length=None, metadata=described)
+            self._job = Job.objects.select_related("upload", "owner").get(upload=upload)
+
+    def _append(self, data: io.BytesIO) -> None:
+        assert self._job is not None
+        endings.check_goes_on(self._job)
+        size, upload = data.tell(), self._job.upload
+        data.seek(0)
+        try:
+            self._job.upload = parts.append(upload, offset=upload.offset, size=size, body=data)
+        except Refusal as refusal:
+            raise (endings.storage_full() if refusal.code == "storage_full" else refusal) from None
+
+    def _complete(self) -> None:
+        assert self._job is not None
+        endings.check_goes_on(self._job)
+        upload = self._job.upload
+        try:
+            with transaction.atomic():
+                # The owner's row before the upload's, as everywhere.
+                User.objects.select_for_update().get(pk=upload.owner_id)
+                parts.finish_if_whole(lifecycle.tell_length(upload, upload.offset))
+        except ObjectDoesNotExist:
+            # Deleted in this moment.
+            raise endings.removed() from None
+
+    def _cancel(self) -> None:
+        if self._job is None:
+            return
+        try:
+            lifecycle.cancel(self._job.upload)
+        except (Refusal, Upload.DoesNotExist):
+            logger.info("upload %s is gone already", self._job.upload_id)
+        except Exception:
+            # What was raised before is to be told; what is left of this expires.
+            logger.exception("upload %s not discarded", self._job.upload_id)
 
 
-async def _append(upload: Upload, data: bytes) -> Upload:
-    return await in_thread(parts.append, upload, offset=upload.offset, size=len(data), body=io.BytesIO(data))
-
-
-def _begin(owner: User, first: UploadRequest) -> Job:
-    described = metadata.write({"filename": first.filename, **_described(first.options)})
-    with transaction.atomic():
-        upload = lifecycle.create(owner, length=None, metadata=described)
-        return Job.objects.select_related("upload", "owner").get(upload=upload)
-
-
-def _described(chosen: UploadOptions) -> dict[str, str]:
-    """`chosen` as an upload's metadata says it. Raises `Refusal` (400)."""
-    kind = options.check_kind(chosen.kind or DEFAULT_KIND)
-    pipeline = pipelines()[kind]
-    options.from_api(kind, chosen.columns, amounts=chosen.amounts)
-    named = {options.key_of(role, pipeline): name for role, name in chosen.columns.items()}
-    return {"kind": kind, **named, **({"amounts": "true"} if chosen.amounts else {})}
-
-
-def _finish(upload: Upload, rest: bytes) -> None:
-    if rest:
-        upload = parts.append(upload, offset=upload.offset, size=len(rest), body=io.BytesIO(rest))
-    with transaction.atomic():
-        # The owner's row before the upload's, as everywhere.
-        User.objects.select_for_update().get(pk=upload.owner_id)
-        parts.finish_if_whole(lifecycle.tell_length(upload, upload.offset))
-
-
-def _discard(upload: Upload) -> None:
+def _described(first: UploadRequest) -> str:
+    """What the first message says of the file, as an upload's metadata says it. Raises `Refusal` (400)."""
+    chosen: UploadOptions = first.options
     try:
-        lifecycle.cancel(upload)
-    except Refusal:
-        logger.info("upload %s is gone already", upload.pk)
-    except Exception:
-        # What was raised before is to be told; what is left of this expires.
-        logger.exception("upload %s not discarded", upload.pk)
+        kind = options.check_kind(chosen.kind or DEFAULT_KIND)
+        options.from_api(kind, chosen.columns, amounts=chosen.amounts)
+    except Refusal as refusal:
+        raise Invalid(refusal.code, refusal.message, "options") from None
+    pipeline = pipelines()[kind]
+    described = metadata.write(
+        {
+            "filename": metadata.filename_in({"filename": first.filename}),
+            "kind": kind,
+            **{options.key_of(role, pipeline): name for role, name in chosen.columns.items()},
+            **({"amounts": "true"} if chosen.amounts else {}),
+        }
+    )
+    if len(described) > metadata.MAX_LENGTH:
+        raise Invalid("bad_options", _("The names of the columns are too long."), "options")
+    return described
 
 
-class _Buffer:
-    """What has come and is not being stored yet."""
+# A process that has no time to run tells nothing in time; then it is waited for longer, but not for ever.
+_NAP_SECONDS, _NAPS, _MOST_NAPS = 0.01, 3, 50
 
-    def __init__(self, data: bytes) -> None:
-        self._pieces = [data]
-        self.size = len(data)
 
-    def add(self, data: bytes) -> None:
-        self._pieces.append(data)
-        self.size += len(data)
+async def _not_cancelled() -> None:
+    """Wait a moment in which the call would be cancelled if it has been.
 
-    def take(self) -> bytes:
-        """All of it, which is forgotten."""
-        data = b"".join(self._pieces)
-        self._pieces, self.size = [], 0
-        return data
+    gRPC ends the stream of a call that its client has cancelled, or whose connection broke, as if the client had ended
+    it, and cancels the call just after. What was sent of a file then must not be taken for the file.
+    """
+    undisturbed = 0
+    for _nap in range(_MOST_NAPS):
+        began = time.monotonic()
+        await asyncio.sleep(_NAP_SECONDS)
+        undisturbed = undisturbed + 1 if time.monotonic() - began < 2 * _NAP_SECONDS else 0
+        if undisturbed == _NAPS:
+            return

@@ -1,27 +1,31 @@
 """What a job ended in, as the bytes of messages."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Iterator
+import contextlib
+from collections.abc import AsyncGenerator, Generator
 
 from django.utils.translation import gettext as _
 
 from accounts import numbers, streaming
 from accounts.errors import Refusal
 from reports import downloads
+from reports.formats import FORMATS
 from reports.models import Job
-from reports.rpc.threads import in_thread
+from reports.rpc.errors import Invalid
+from reports.rpc.threads import in_thread, to_the_end
 from reports.signed import ERRORS_FILE
 
 DEFAULT_FILE = "result.csv"
+# Each with the format that it is in; None: the report of rejected rows, which is put together as it is read.
+FILES: dict[str, str | None] = {**{f"result.{kind}": kind for kind in FORMATS}, ERRORS_FILE: None}
 # What clients of every language accept unless they are told to accept more: 4 MiB, the message's own frame included.
 MAX_WHOLE_BYTES = 4 * 1024 * 1024 - 1024
 
 
 def whole(job: Job, file: str) -> bytes:
-    """All of the download `file` of `job`, for one message. Raises `Refusal` (404, 409, 413)."""
-    pieces, close = _open(job, file)
+    """All of the download `file` of `job`, for one message. Raises `Refusal` (400, 409, 413)."""
     data = bytearray()
-    try:
+    with contextlib.closing(_read(job, file)) as pieces:
         for piece in pieces:
             data += piece
             if len(data) > MAX_WHOLE_BYTES:
@@ -31,37 +35,44 @@ def whole(job: Job, file: str) -> bytes:
                 )
                 limit = numbers.size(MAX_WHOLE_BYTES)
                 raise Refusal("result_too_large", message % {"limit": limit}, status=413)
-    finally:
-        close()
     return bytes(data)
 
 
 async def pieces(job: Job, file: str) -> AsyncGenerator[bytes, None]:
-    """The same piece by piece, of whatever size it is. An empty file has one empty piece."""
-    opened, close = await in_thread(_open, job, file)
-    reading: asyncio.Future[bytes | None] | None = None
+    """The same piece by piece, of whatever size it is. Raises `Refusal` (400, 409)."""
+    reader = _read(job, file)
+    reading: asyncio.Task[bytes | None] | None = None
     try:
-        told = False
         while True:
-            reading = asyncio.ensure_future(in_thread(next, opened, None))
+            reading = asyncio.create_task(in_thread(next, reader, None))
             piece = await asyncio.shield(reading)
             if piece is None:
-                break
-            told = True
+                return
             yield piece
-        if not told:
-            yield b""
     finally:
-        # A thread that is still reading must have ended before the file is closed under it.
-        if reading is not None:
-            await asyncio.wait((reading,))
-        await in_thread(close)
+        await to_the_end(_close(reader, reading))
 
 
-def _open(job: Job, file: str) -> tuple[Iterator[bytes], Callable[[], None]]:
+async def _close(reader: Generator[bytes, None, None], reading: "asyncio.Task[bytes | None] | None") -> None:
+    if reading is not None:
+        # A thread that still reads must have ended before the file is closed under it.
+        await asyncio.gather(reading, return_exceptions=True)
+    await in_thread(reader.close)
+
+
+def _read(job: Job, file: str) -> Generator[bytes, None, None]:
+    """The file's bytes. It is opened when the first are asked for, and closed with the generator."""
     file = file or DEFAULT_FILE
-    if file == ERRORS_FILE:
-        chunks = downloads.rejected_chunks(job)
-        return chunks, chunks.close
-    opened, _size = downloads.opened(job, file.removeprefix("result."))
-    return iter(lambda: opened.read(streaming.CHUNK_BYTES), b""), opened.close
+    if file not in FILES:
+        known = ", ".join(FILES)
+        raise Invalid(
+            "unknown_format", _("There is no such download. There are: %(known)s.") % {"known": known}, "file"
+        )
+    kind = FILES[file]
+    if kind is None:
+        yield from downloads.rejected_chunks(job)
+        return
+    opened, _size = downloads.opened(job, kind)
+    with opened:
+        while data := opened.read(streaming.CHUNK_BYTES):
+            yield data

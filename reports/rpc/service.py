@@ -3,15 +3,12 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from typing import Any
 
-from django.utils.translation import gettext as _
-
-from accounts.errors import Refusal
 from reports import lifecycle, watching
 from reports.models import Job
-from reports.rpc import callers, receiving, results
+from reports.rpc import callers, endings, receiving, results
 from reports.rpc.messages import changed, job_status, load_job, upload_response
 from reports.rpc.stubs import sales_pb2_grpc
 from reports.rpc.stubs.sales_pb2 import (
@@ -36,11 +33,14 @@ class SalesService(sales_pb2_grpc.SalesServiceServicer):
     """Each call is made in the name of `callers.current()`; see `reports.rpc.guard`."""
 
     def __init__(self) -> None:
-        self._stopping = asyncio.Event()
+        self._is_stopping = False
+        self._waiting: set[asyncio.Timeout] = set()
 
     def stop(self) -> None:
         """End the calls that only wait, now: whoever waits comes again, to another server."""
-        self._stopping.set()
+        self._is_stopping = True
+        for limit in self._waiting:
+            limit.reschedule(0)
 
     async def UploadCSV(self, messages: AsyncIterator[UploadRequest], context: Context) -> UploadResponse:  # noqa: N802
         began = time.monotonic()
@@ -49,25 +49,29 @@ class SalesService(sales_pb2_grpc.SalesServiceServicer):
             await context.send_initial_metadata(((JOB_ID, str(job.pk)),))
 
         received = await receiving.receive(callers.current().user, messages, told=told)
-        late = asyncio.ensure_future(anext(messages, None))
+        ended = asyncio.create_task(self._ended(received))
+        checked = asyncio.create_task(receiving.check_nothing_follows(messages))
         try:
-            job = await self._ended(received)
-            _check_completed(job)
-            if late.done() and late.result() is not None:
-                message = _("Messages came after the one with “eof”, which ended the file. They are not in the result.")
-                raise Refusal("data_after_eof", message, status=400)
+            # The stream may stay open for as long as it likes; what comes in it is looked at while the job goes on.
+            await asyncio.wait((ended, checked), return_when=asyncio.FIRST_COMPLETED)
+            if checked.done():
+                checked.result()
+            job = await ended
         finally:
-            late.cancel()
+            ended.cancel()
+            checked.cancel()
+            await asyncio.gather(ended, checked, return_exceptions=True)
+        endings.check_completed(job)
         return await in_thread(upload_response, job, seconds=time.monotonic() - began)
 
     async def DownloadResult(self, request: DownloadRequest, context: Context) -> DownloadResponse:  # noqa: N802
-        job = await in_thread(load_job, request.result_id, callers.current().user)
+        job = await in_thread(load_job, request.result_id, callers.current().user, field="result_id")
         return DownloadResponse(data=await in_thread(results.whole, job, request.file))
 
     async def StreamResult(  # noqa: N802
         self, request: DownloadRequest, context: Context
     ) -> AsyncIterator[DownloadResponse]:
-        job = await in_thread(load_job, request.result_id, callers.current().user)
+        job = await in_thread(load_job, request.result_id, callers.current().user, field="result_id")
         async with contextlib.aclosing(results.pieces(job, request.file)) as pieces:
             async for piece in pieces:
                 yield DownloadResponse(data=piece)
@@ -77,52 +81,61 @@ class SalesService(sales_pb2_grpc.SalesServiceServicer):
 
     async def WatchJob(self, request: WatchJobRequest, context: Context) -> AsyncIterator[JobStatus]:  # noqa: N802
         job = await in_thread(load_job, request.job_id, callers.current().user)
-        last = JobStatus()
-        async with contextlib.aclosing(self._news(job)) as all_news:
+        last: JobStatus | None = None
+        async with contextlib.aclosing(self._news(job, callers.current().is_still_allowed)) as all_news:
             async for news in all_news:
                 match news:
                     case Begun(job) | Ended(job):
-                        last = await in_thread(job_status, job)
+                        told = await in_thread(job_status, job)
+                        if told == last:
+                            # It had ended when the watching began.
+                            continue
+                        last = told
                     case Changed(snapshot):
                         last = changed(snapshot)
-                    case Quiet():
+                    case Quiet() | Removed():
+                        # The last one is told again; of a job that is no more `_news` tells in its own way.
                         pass
-                    case Removed():
-                        raise _removed()
-                yield last
+                if last is not None:
+                    yield last
 
     async def CancelJob(self, request: CancelJobRequest, context: Context) -> JobStatus:  # noqa: N802
         return await in_thread(_cancel, request.job_id)
 
     async def _ended(self, job: Job) -> Job:
-        """The job, when it has ended. Raises `Refusal` (404, 503)."""
+        """The job, when it has ended. Raises `Refusal` (401, 404, 503)."""
         async with contextlib.aclosing(self._news(job)) as all_news:
             async for news in all_news:
                 if isinstance(news, Ended):
                     return news.job
-        raise _removed()
+        raise endings.removed()
 
-    async def _news(self, job: Job) -> AsyncGenerator[News, None]:
-        """What `watching` tells of `job`. Raises `Refusal` (503) when the server is being stopped."""
-        stopping = asyncio.create_task(self._stopping.wait())
-        allowed = callers.current().is_still_allowed
+    async def _news(self, job: Job, allowed: Callable[[], Awaitable[bool]] | None = None) -> AsyncGenerator[News, None]:
+        """What `watching` tells of `job`, until it has ended. Raises `Refusal`: 401 when its owner may not know any
+        more, 404 when it is deleted, 503 when the server is being stopped."""
+        async with contextlib.aclosing(watching.watch(job.pk, job.owner_id, allowed=allowed)) as all_news:
+            while True:
+                news = await self._unless_stopped(anext(all_news, None))
+                if news is None:
+                    raise endings.locked_out()
+                if isinstance(news, Removed):
+                    raise endings.removed()
+                yield news
+                if isinstance(news, Ended):
+                    return
+
+    async def _unless_stopped(self, waiting: Awaitable[News | None]) -> News | None:
+        """What `waiting` gives. Raises `Refusal` (503) when the server is being stopped meanwhile."""
         try:
-            async with contextlib.aclosing(watching.watch(job.pk, job.owner_id, allowed=allowed)) as all_news:
-                while True:
-                    coming = asyncio.ensure_future(anext(all_news, None))
-                    await asyncio.wait((coming, stopping), return_when=asyncio.FIRST_COMPLETED)
-                    if not coming.done():
-                        coming.cancel()
-                        with contextlib.suppress(asyncio.CancelledError):
-                            await coming
-                        message = _("The server is being restarted; the job goes on. Ask again, here or elsewhere.")
-                        raise Refusal("stopping", message, status=503)
-                    news = coming.result()
-                    if news is None:
-                        return
-                    yield news
+            async with asyncio.timeout(0 if self._is_stopping else None) as limit:
+                self._waiting.add(limit)
+                return await waiting
+        except TimeoutError:
+            if not limit.expired():
+                raise
+            raise endings.stopping() from None
         finally:
-            stopping.cancel()
+            self._waiting.discard(limit)
 
 
 def _status(job_id: str) -> JobStatus:
@@ -133,15 +146,3 @@ def _cancel(job_id: str) -> JobStatus:
     job = load_job(job_id, callers.current().user)
     lifecycle.cancel(job)
     return job_status(job)
-
-
-def _check_completed(job: Job) -> None:
-    """Raise `Refusal` (400, 409, 500) unless `job` came to its result."""
-    if job.status == Job.Status.CANCELLED:
-        raise Refusal("job_cancelled", _("The job was cancelled before it had a result."), status=409)
-    if job.status == Job.Status.FAILED:
-        raise Refusal(job.error_code, job.error, status=500 if job.error_code == "worker_lost" else 400)
-
-
-def _removed() -> Refusal:
-    return Refusal("not_found", _("The job has been deleted."), status=404)

@@ -1,23 +1,95 @@
 """Where calls do what has to wait for the database or the storage.
 
 Threads of their own: a storage that hangs must not hold up what else runs on the loop of the process. Each has a
-connection to the database while it works, and leaves none open; so many calls at once never take more than these.
+connection to the database, which it keeps while there is work, since a new one costs more than most calls do with it;
+so many calls at once never take more than these. Threads that rest have none.
 """
 
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from typing import ParamSpec, TypeVar
+import asyncio
+import queue
+import threading
+from collections.abc import Callable, Coroutine
+from concurrent.futures import Executor, Future
+from functools import partial
+from typing import Any, ParamSpec, TypeVar
 
-from channels.db import database_sync_to_async
+from asgiref.sync import sync_to_async
+from django.db import connections
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 THREADS = 16
-_executor = ThreadPoolExecutor(THREADS, thread_name_prefix="rpc")
+# After so long without work a thread rests.
+REST_SECONDS = 0.5
+# What goes on although the call has ended.
+_unfinished: set["asyncio.Task[Any]"] = set()
 
 
 async def in_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """What `function` returns or raises."""
-    result: T = await database_sync_to_async(function, thread_sensitive=False, executor=_executor)(*args, **kwargs)
-    return result
+    executor: Any = _threads
+    return await sync_to_async(function, thread_sensitive=False, executor=executor)(*args, **kwargs)
+
+
+async def to_the_end(work: Coroutine[Any, Any, T]) -> T:
+    """What `work` gives, which goes on to its end although whoever waits for it is cancelled."""
+    task = asyncio.create_task(work)
+    _unfinished.add(task)
+    task.add_done_callback(_unfinished.discard)
+    return await asyncio.shield(task)
+
+
+async def settled() -> None:
+    """Wait until nothing goes on any more."""
+    await asyncio.gather(*_unfinished, return_exceptions=True)
+
+
+class Threads(Executor):
+    """At most `count`, started when they are needed. None of them holds up the end of the process."""
+
+    def __init__(self, count: int) -> None:
+        self._work: queue.SimpleQueue[tuple[Future[Any], Callable[[], Any]]] = queue.SimpleQueue()
+        self._waiting = threading.Semaphore(0)
+        self._lock = threading.Lock()
+        self._not_started = count
+
+    def submit(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        future: Future[T] = Future()
+        self._work.put((future, partial(function, *args, **kwargs)))
+        if not self._waiting.acquire(blocking=False):
+            with self._lock:
+                if self._not_started:
+                    threading.Thread(target=self._run, name=f"rpc_{self._not_started}", daemon=True).start()
+                    self._not_started -= 1
+        return future
+
+    def _run(self) -> None:
+        while True:
+            future, work = self._next()
+            if future.set_running_or_notify_cancel():
+                _forget_the_dead()
+                try:
+                    future.set_result(work())
+                except BaseException as error:
+                    future.set_exception(error)
+            # Or what came of it would stay until the next.
+            del future, work
+            self._waiting.release()
+
+    def _next(self) -> tuple[Future[Any], Callable[[], Any]]:
+        try:
+            return self._work.get(timeout=REST_SECONDS)
+        except queue.Empty:
+            connections.close_all()
+            return self._work.get()
+
+
+def _forget_the_dead() -> None:
+    """Close a connection that broke, or whose transaction was left open; others are kept whatever their age."""
+    for connection in connections.all(initialized_only=True):
+        connection.close_at = None
+        connection.close_if_unusable_or_obsolete()
+
+
+_threads = Threads(THREADS)

@@ -1,7 +1,8 @@
 """A real server on loopback, in the test's own event loop, and a channel to it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import grpc
@@ -35,6 +36,21 @@ async def channel(server: Server) -> AsyncIterator[grpc.aio.Channel]:
 def stub(channel: grpc.aio.Channel) -> Any:
     """Our generated client."""
     return SalesServiceStub(channel)  # type: ignore[no-untyped-call]
+
+
+@pytest.fixture
+async def make_stub(server: Server) -> AsyncIterator[Callable[[], Awaitable[Any]]]:
+    """make_stub() -> a client of another server, with the settings that hold when it is made."""
+    async with contextlib.AsyncExitStack() as stack:
+
+        async def make() -> Any:
+            other = Server("127.0.0.1:0")
+            await other.start()
+            stack.push_async_callback(other.stop, 0)
+            opened = await stack.enter_async_context(grpc.aio.insecure_channel(f"127.0.0.1:{other.port}"))
+            return SalesServiceStub(opened)  # type: ignore[no-untyped-call]
+
+        yield make
 
 
 @pytest.fixture
