@@ -66,6 +66,11 @@ messages: $(VENV)/.dev
 stubs: $(VENV)/.dev node_modules/.dev
 	$(BIN)/python -m grpc_tools.protoc -Ireports/rpc/stubs=proto/sales/v1 --python_out=. --pyi_out=. \
 	  --grpc_python_out=. proto/sales/v1/sales.proto
+	@mkdir -p proto/browser/sales/v1
+	{ echo "// Written by “make stubs” from proto/sales/v1/sales.proto. A browser cannot send a stream: here a file is one message."; \
+	  echo "//"; sed 's/(stream UploadRequest)/(UploadRequest)/' proto/sales/v1/sales.proto; } > proto/browser/sales/v1/sales.proto
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m grpc_tools.protoc -Iproto/browser \
+	  --plugin=protoc-gen-es=node_modules/.bin/protoc-gen-es --es_out=proto/browser --es_opt=target=js+dts sales/v1/sales.proto
 
 # The lock files hold every package's exact version; pyproject.toml and package.json hold the ranges we chose.
 lock:

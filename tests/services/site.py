@@ -51,10 +51,10 @@ class Site:
         self.processes.append(process)
         return process
 
-    def web(self) -> str:
+    def web(self, **env: str) -> str:
         """Another daphne; returns its address."""
         port = free_port()
-        process = self.start("-m", "daphne", "-b", "127.0.0.1", "-p", str(port), "salesagg.asgi:application")
+        process = self.start("-m", "daphne", "-b", "127.0.0.1", "-p", str(port), "salesagg.asgi:application", **env)
         process.wait_for_port(port)
         return f"http://localhost:{port}"
 

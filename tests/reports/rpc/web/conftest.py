@@ -51,7 +51,7 @@ class Answer:
         found.ParseFromString(base64.b64decode(encoded + "=" * (-len(encoded) % 4)))
         info = ErrorInfo()
         assert found.details[0].Unpack(info)
-        return info.reason
+        return str(info.reason)
 
 
 class Exchange:
@@ -68,7 +68,8 @@ class Exchange:
             "headers": [(name.encode(), value.encode("latin-1")) for name, value in named.items() if value],
             "client": ["192.0.2.7", 50412],
         }
-        self._communicator = ApplicationCommunicator(application, scope)
+        make: Any = ApplicationCommunicator
+        self._communicator = make(application, scope)
 
     async def send(self, body: bytes, *, last: bool = True) -> None:
         await self._communicator.send_input({"type": "http.request", "body": body, "more_body": not last})

@@ -4,6 +4,7 @@ import asyncio
 import base64
 import os
 import stat
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -39,7 +40,7 @@ def folders(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """Where the bridge makes its folder."""
     folder = tmp_path / "t"
     folder.mkdir()
-    monkeypatch.setattr(target.tempfile, "tempdir", str(folder))
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
     return folder
 
 

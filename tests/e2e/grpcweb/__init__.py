@@ -1,0 +1,1 @@
+"""Scripts of a page of another site that calls by gRPC-Web, and what builds and serves it."""
