@@ -2,12 +2,14 @@
 
 import grpc
 from django.conf import settings
-from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_health.v1.health import SERVICE_NAME as HEALTH
+from grpc_health.v1.health_pb2_grpc import add_HealthServicer_to_server
 from grpc_reflection.v1alpha import reflection
 
-from reports.rpc import health, threads
+from reports.rpc import threads
 from reports.rpc.aliases import Aliases
 from reports.rpc.guard import Guard
+from reports.rpc.health import Health
 from reports.rpc.service import SalesService
 from reports.rpc.stubs import sales_pb2, sales_pb2_grpc
 
@@ -43,16 +45,16 @@ class Server:
 
     def __init__(self, address: str, *, credentials: grpc.ServerCredentials | None = None) -> None:
         aliases = settings.GRPC_SERVICE_ALIASES
+        self._guard = Guard()
         self._server = grpc.aio.server(
-            interceptors=[Aliases(aliases, SERVICE), Guard()],
+            interceptors=[Aliases(aliases, SERVICE), self._guard],
             options=[*OPTIONS.items(), ("grpc.max_receive_message_length", settings.MAX_BODY_BYTES)],
         )
         self._sales = SalesService()
-        self._health = health.Health()
-        self._names = ("", SERVICE, *aliases)
+        self._health = Health(("", SERVICE, *aliases))
         sales_pb2_grpc.add_SalesServiceServicer_to_server(self._sales, self._server)  # type: ignore[no-untyped-call]
-        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
-        reflection.enable_server_reflection((SERVICE, health.SERVICE, reflection.SERVICE_NAME), self._server)
+        add_HealthServicer_to_server(self._health, self._server)
+        reflection.enable_server_reflection((SERVICE, HEALTH, reflection.SERVICE_NAME), self._server)
         self.port: int = (
             self._server.add_secure_port(address, credentials)
             if credentials is not None
@@ -61,12 +63,11 @@ class Server:
 
     async def start(self) -> None:
         await self._server.start()
-        for name in self._names:
-            await self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
 
     async def stop(self, seconds: float = STOP_SECONDS) -> None:
         """Take no new calls, end those that only wait, and give the others so long to end by themselves."""
-        await self._health.stop()
+        self._health.stop()
         self._sales.stop()
         await self._server.stop(seconds)
+        await self._guard.all_ended()
         await threads.settled()

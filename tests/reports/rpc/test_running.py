@@ -52,15 +52,25 @@ async def test_of_a_service_that_is_not_here_there_is_none(channel: grpc.aio.Cha
     assert caught.value.code() is StatusCode.NOT_FOUND
 
 
-async def test_who_watches_its_health_is_told_that_it_stops_and_does_not_hold_it_up() -> None:
+@pytest.mark.parametrize(
+    ("service", "told"),
+    [
+        (SERVICE, [HealthCheckResponse.SERVING, HealthCheckResponse.NOT_SERVING]),
+        ("sales.v2.SalesService", [HealthCheckResponse.SERVICE_UNKNOWN, HealthCheckResponse.SERVICE_UNKNOWN]),
+    ],
+)
+async def test_who_watches_its_health_is_told_that_it_stops_and_does_not_hold_it_up(
+    service: str, told: list[int]
+) -> None:
     server = Server("127.0.0.1:0")
     await server.start()
     async with grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel:
-        watching = health_of(channel).Watch(HealthCheckRequest(service=SERVICE), timeout=60)
-        assert (await watching.read()).status == HealthCheckResponse.SERVING
+        watching = health_of(channel).Watch(HealthCheckRequest(service=service), timeout=60)
+        seen = [await watching.read()]
         async with asyncio.timeout(5):
             await server.stop()
-        assert (await watching.read()).status == HealthCheckResponse.NOT_SERVING
+        seen.append(await watching.read())
+    assert [answer.status for answer in seen] == told
 
 
 async def test_programs_can_ask_what_it_can_do(server: Server) -> None:
@@ -68,10 +78,7 @@ async def test_programs_can_ask_what_it_can_do(server: Server) -> None:
         with grpc.insecure_channel(f"127.0.0.1:{server.port}") as channel:
             database = ProtoReflectionDescriptorDatabase(channel)
             found = DescriptorPool(database).FindServiceByName(SERVICE)
-            shapes = {
-                method.name: (method.client_streaming, method.server_streaming)  # type: ignore[attr-defined]
-                for method in found.methods
-            }
+            shapes = {method.name: (method.client_streaming, method.server_streaming) for method in found.methods}
             return set(database.get_services()), shapes
 
     services, shapes = await asyncio.to_thread(ask)
@@ -129,7 +136,7 @@ async def test_what_stands_before_our_methods_stands_before_them_under_any_name(
         with pytest.raises(grpc.aio.AioRpcError) as caught:
             await call
         assert caught.value.code() is StatusCode.PERMISSION_DENIED
-    assert not await Job.objects.aexists()
+    assert not await in_thread(Job.objects.exists)()
 
 
 async def test_a_name_that_is_not_in_the_settings_is_unknown(channel: grpc.aio.Channel, auth: Any) -> None:
@@ -230,6 +237,6 @@ async def test_a_stop_ends_what_waits_at_once_and_lets_an_upload_come_to_its_end
         assert caught.value.code() is StatusCode.UNAVAILABLE
         async with asyncio.timeout(5):
             await stopping
-    job = await Job.objects.select_related("upload").aget(pk=job_id)
+    job = await in_thread(Job.objects.select_related("upload").get)(pk=job_id)
     assert job.upload.completed_at is not None
     assert job.upload.offset == len(DATA)

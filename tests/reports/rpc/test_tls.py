@@ -16,6 +16,7 @@ from reports.rpc.stubs.sales_pb2 import JobStatusRequest, UploadRequest
 from reports.rpc.stubs.sales_pb2_grpc import SalesServiceStub
 from tests.conftest import MakeUser
 from tests.files import sales_csv
+from tests.reports.rpc.conftest import in_thread
 from tests.services.authority import Authority, Pair
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -72,7 +73,7 @@ async def test_who_has_a_certificate_of_an_account_needs_no_token(
         request = UploadRequest(data=sales_csv(10), filename="sales.csv")
         answer = await stub.UploadCSV(iter([request]), timeout=20)
         assert answer.rows == 10
-    assert await user.jobs.acount() == 1
+    assert await in_thread(user.jobs.count)() == 1
 
 
 async def test_a_certificate_that_names_no_account_is_nobodys(target: str, ours: Authority, user: User) -> None:
@@ -84,7 +85,7 @@ async def test_nor_is_one_of_an_account_that_was_switched_off(
     target: str, ours: Authority, make_user: MakeUser
 ) -> None:
     async with connect(target, ours, ours.issue("off@example.org")) as channel:
-        await User.objects.acreate(email="off@example.org", is_active=False)
+        await in_thread(make_user)("off@example.org", is_active=False)
         assert await code_of(channel) is StatusCode.UNAUTHENTICATED
 
 
