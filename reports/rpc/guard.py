@@ -4,6 +4,7 @@ An interceptor, so that no method can be without it. It answers a call of any sh
 Requests are read here, not by gRPC, which would tell a client that sends garbage that we have failed.
 """
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
@@ -27,6 +28,14 @@ OPEN_TO_ALL = ("/grpc.health.v1.Health/", "/grpc.reflection.")
 
 
 class Guard(grpc.aio.ServerInterceptor):
+    def __init__(self) -> None:
+        self._calls: set[asyncio.Task[Any]] = set()
+
+    async def all_ended(self) -> None:
+        """Wait until all calls have ended, those too that were cancelled and are taking something back."""
+        while self._calls:
+            await asyncio.wait(self._calls)
+
     async def intercept_service(
         self,
         continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Handler]],
@@ -36,6 +45,10 @@ class Guard(grpc.aio.ServerInterceptor):
         method = handler_call_details.method
         if handler is None or method.startswith(OPEN_TO_ALL):
             return handler
+        call = asyncio.current_task()
+        assert call is not None
+        self._calls.add(call)
+        call.add_done_callback(self._calls.discard)
         return _guarded(handler, method)
 
 
