@@ -1,6 +1,8 @@
 """Pages of another site call by gRPC-Web, in a real browser, with the two libraries that people use: the same through
 our web server as through Envoy with the configuration that we ship."""
 
+import re
+import shutil
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -10,7 +12,7 @@ from typing import Any
 import google.rpc
 import pytest
 import requests
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 
 from tests.e2e.grpcweb import pages
 from tests.e2e.grpcweb.pages import Pages
@@ -46,8 +48,15 @@ def other_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pages]:
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory, other_site: Pages) -> Iterator[Site]:
-    started = Site(tmp_path_factory.mktemp("site"), GRPC_WEB_ORIGINS=other_site.origin, API_REQUESTS_PER_MINUTE="0")
+def guide() -> str:
+    """The origin of the page that docs/grpc.md tells how to make, were port 3000 not taken."""
+    return f"http://127.0.0.1:{free_port()}"
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory, other_site: Pages, guide: str) -> Iterator[Site]:
+    origins = f"{other_site.origin},{guide}"
+    started = Site(tmp_path_factory.mktemp("site"), GRPC_WEB_ORIGINS=origins, API_REQUESTS_PER_MINUTE="0")
     yield started
     started.end()
 
@@ -240,3 +249,43 @@ def test_the_web_server_ends_at_once_and_leaves_nothing_though_a_call_is_open(
         assert process.wait(timeout=5) == 0
     assert list(temporary.iterdir()) == []
     assert [line for line in process.output.splitlines() if " - - [" not in line] == []
+
+
+@pytest.fixture
+def page_of_the_guide(guide: str, address: str, tmp_path: Path) -> Iterator[str]:
+    """The address of the page that is built and served as docs/grpc.md says."""
+    text = (ROOT / "docs" / "grpc.md").read_text().partition("## From a browser")[2]
+    folder = tmp_path / "page"
+    (folder / "www").mkdir(parents=True)
+    for name, kind in (("www/index.html", "html"), ("main.js", "js")):
+        (block,) = re.findall(rf"`{name}`:\n\n```{kind}\n(.*?)```", text, re.DOTALL)
+        (folder / name).write_text(block.replace("http://localhost:8000", address))
+    shutil.copy(ROOT / "proto" / "browser" / "sales" / "v1" / "sales_pb.js", folder)
+    # What the guide installs; a test shall not need the network.
+    (folder / "node_modules").symlink_to(ROOT / "node_modules")
+    (command,) = re.findall(r"^npx (esbuild .*)$", text, re.MULTILINE)
+    with pages.serving(command.replace("127.0.0.1:3000", guide.removeprefix("http://")).split(), folder):
+        wait_until(lambda: pages.is_served(guide), what="the page of the guide")
+        yield guide
+
+
+def test_the_page_in_the_guide_sends_a_file_and_shows_its_totals(
+    page: Page, page_of_the_guide: str, token: str, expected: tuple[str, int, int]
+) -> None:
+    text, rows, bad = expected
+    page.goto(page_of_the_guide)
+    page.get_by_label("API token").fill(token)
+    page.get_by_label("CSV file").set_input_files({"name": "sales.csv", "mimeType": "text/csv", "buffer": DATA})
+    page.get_by_role("button", name="Send").click()
+    expect(page.locator("#result")).to_contain_text(f"in {rows} rows, of which {bad} were rejected")
+    expect(page.locator("#progress")).to_have_text(f"done_with_rejects: {rows} rows")
+    expect(page.locator("#totals")).to_contain_text(text.splitlines()[-1])
+    assert page.locator("#totals").text_content() == text
+
+
+def test_it_shows_what_is_wrong(page: Page, page_of_the_guide: str) -> None:
+    page.goto(page_of_the_guide)
+    page.get_by_label("API token").fill("nonsense")
+    page.get_by_label("CSV file").set_input_files({"name": "sales.csv", "mimeType": "text/csv", "buffer": DATA})
+    page.get_by_role("button", name="Send").click()
+    expect(page.locator("#result")).to_contain_text("token")

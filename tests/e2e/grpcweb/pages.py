@@ -1,13 +1,17 @@
 """Pages of another site: built as their authors would, and served from an origin of their own."""
 
+import contextlib
 import os
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+
+import requests
 
 from tests.services.processes import ROOT
 
@@ -64,3 +68,19 @@ def bundle(script: Path, to: Path, *, folder: Path = ROOT, modules: Path | None 
     places = os.pathsep.join(str(place) for place in (ROOT / "node_modules", modules) if place)
     options = ("--bundle", "--format=esm", "--log-level=warning", f"--outfile={to}")
     run(esbuild, script, *options, folder=folder, NODE_PATH=places)
+
+
+@contextlib.contextmanager
+def serving(command: list[str], folder: Path) -> Iterator[None]:
+    """esbuild at work, which ends when its input does."""
+    program = str(folder / "node_modules" / ".bin" / command[0])
+    pipe, nothing = subprocess.PIPE, subprocess.DEVNULL
+    with subprocess.Popen([program, *command[1:]], cwd=folder, env=with_node(), stdin=pipe, stderr=nothing):
+        yield
+
+
+def is_served(origin: str) -> bool:
+    try:
+        return requests.get(origin, timeout=20).ok
+    except requests.ConnectionError:
+        return False
