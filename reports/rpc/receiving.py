@@ -37,6 +37,7 @@ PART_BYTES = 4 * 1024 * 1024
 # parts are smaller.
 TOTAL_BYTES = 256 * 1024 * 1024
 LEAST_SHARE_BYTES = 256 * 1024
+_taking: set["_File"] = set()
 Messages = AsyncIterator[UploadRequest]
 
 
@@ -84,6 +85,7 @@ class _File:
         self._owner = owner
         self._job: Job | None = None
         self._doing: asyncio.Task[None] | None = None
+        self._storing_bytes = 0
 
     async def begin(self, first: UploadRequest) -> Job:
         self._do(self._create, first)
@@ -93,16 +95,27 @@ class _File:
 
     async def take(self, first: UploadRequest, messages: Messages) -> None:
         """Take all the messages. The last part is still being stored then."""
+        _taking.add(self)
+        try:
+            await self._take(first, messages)
+        finally:
+            _taking.remove(self)
+
+    async def _take(self, first: UploadRequest, messages: Messages) -> None:
         buffer = io.BytesIO()
         message: UploadRequest | None = first
         while message is not None:
             buffer.write(message.data)
             if message.eof:
                 break
-            if buffer.tell() >= PART_BYTES:
+            share = max(TOTAL_BYTES // len(_taking), LEAST_SHARE_BYTES)
+            if buffer.tell() + self._storing_bytes > share:
+                await self._done()
+                self._storing_bytes = 0
+            if buffer.tell() >= min(PART_BYTES, share):
                 await self._done()
                 self._do(self._append, buffer)
-                buffer = io.BytesIO()
+                self._storing_bytes, buffer = buffer.tell(), io.BytesIO()
             message = await self._next(messages)
         await self._done()
         if buffer.tell():
