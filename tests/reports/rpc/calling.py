@@ -101,8 +101,11 @@ async def refused(call: Awaitable[Any]) -> Refused:
 
 
 async def all_of(call: Any) -> list[Any]:
-    """All the messages of an answer that is a stream."""
-    return [message async for message in call]
+    """The messages of an answer that is a stream, all that have not been read."""
+    messages = []
+    while (message := await call.read()) is not grpc.aio.EOF:
+        messages.append(message)
+    return messages
 
 
 def nothing_left(files: Path) -> None:
