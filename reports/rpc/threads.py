@@ -68,8 +68,8 @@ class Threads(Executor):
         while True:
             future, work = self._next()
             if future.set_running_or_notify_cancel():
-                _forget_the_dead()
                 try:
+                    _forget_the_dead()
                     future.set_result(work())
                 except BaseException as error:
                     future.set_exception(error)

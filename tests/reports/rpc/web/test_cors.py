@@ -7,6 +7,7 @@ import pytest
 
 from tests.reports.rpc.web.conftest import SALES
 
+pytestmark = pytest.mark.django_db(transaction=True)
 Ask = Callable[..., Any]
 PAGE = "https://app.example.com"
 METHOD = f"{SALES}/GetJobStatus"
