@@ -20,6 +20,9 @@ logger = logging.getLogger(__name__)
 
 # Of the `ErrorInfo`: whose codes these are.
 DOMAIN = "salesagg"
+# Sentences may have a client's own words in them. They are in headers, several times and in longer forms, and of those
+# clients take 8 KB.
+MESSAGE_BYTES = 1000
 _BY_STATUS = {
     400: StatusCode.INVALID_ARGUMENT,
     401: StatusCode.UNAUTHENTICATED,
@@ -69,16 +72,22 @@ def _ours(error: Exception) -> Refusal:
 
 def status_of(refusal: Refusal) -> Status:
     """The status, with details: what it is for programs, what is wrong with the request, when to come again."""
+    message = _short(refusal.message)
     code = _BY_CODE.get(refusal.code) or _BY_STATUS.get(refusal.status, StatusCode.UNKNOWN)
     details: list[Message] = [ErrorInfo(reason=refusal.code, domain=DOMAIN)]
     if code is StatusCode.INVALID_ARGUMENT:
         field = refusal.field if isinstance(refusal, Invalid) else ""
-        violation = BadRequest.FieldViolation(field=field, description=refusal.message, reason=refusal.code)
+        violation = BadRequest.FieldViolation(field=field, description=message, reason=refusal.code)
         details.append(BadRequest(field_violations=[violation]))
     if "Retry-After" in refusal.headers:
         details.append(RetryInfo(retry_delay=Duration(seconds=int(refusal.headers["Retry-After"]))))
     number: int = code.value[0]
-    return Status(code=number, message=refusal.message, details=[_packed(detail) for detail in details])
+    return Status(code=number, message=message, details=[_packed(detail) for detail in details])
+
+
+def _short(message: str) -> str:
+    encoded = message.encode()
+    return message if len(encoded) <= MESSAGE_BYTES else encoded[:MESSAGE_BYTES].decode(errors="ignore") + "…"
 
 
 def _packed(detail: Message) -> Any:

@@ -40,7 +40,8 @@ class SalesService(sales_pb2_grpc.SalesServiceServicer):
         """End the calls that only wait, now: whoever waits comes again, to another server."""
         self._is_stopping = True
         for limit in self._waiting:
-            limit.reschedule(0)
+            if limit.when() is None:
+                limit.reschedule(0)
 
     async def UploadCSV(self, messages: AsyncIterator[UploadRequest], context: Context) -> UploadResponse:  # noqa: N802
         began = time.monotonic()

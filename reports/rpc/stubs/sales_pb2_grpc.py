@@ -70,8 +70,9 @@ class SalesServiceServicer:
     """Missing associated documentation comment in .proto file."""
 
     def UploadCSV(self, request_iterator, context):
-        """Sends a file and waits for its result. The file is aggregated while it comes; what the call has begun goes on when
-        the call is closed after the file's last byte. The job's id comes first, in the metadata `salesagg-job-id`.
+        """Sends a file and waits for its result. The file is aggregated while it comes. The job's id comes before that, in the
+        metadata `salesagg-job-id`. When the call is closed after the file's last byte, the job goes on; when it is closed,
+        or refused, before that, nothing is left but the job, which is cancelled or has failed.
         A client that sends all of the file in one message may call it as if it were unary.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -86,7 +87,7 @@ class SalesServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def StreamResult(self, request, context):
-        """The same in as many messages as it takes.
+        """The same in as many messages as it takes, or none, of bytes to be put one after the other.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -101,7 +102,8 @@ class SalesServiceServicer:
 
     def WatchJob(self, request, context):
         """The same whenever it changes, at most every 300 ms, until the job has ended. While nothing changes, the last one is
-        told again every 15 seconds.
+        told again every 15 seconds. Ends with NOT_FOUND when the job is deleted, with UNAUTHENTICATED when the token is not
+        valid any more.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -14,7 +14,7 @@ from grpc_status import rpc_status
 from accounts.errors import Refusal
 from reports import lifecycle
 from reports.models import Job
-from reports.rpc import errors, messages, receiving, results
+from reports.rpc import errors, messages, results
 from reports.rpc.server import Server
 from reports.rpc.stubs.sales_pb2 import (
     DownloadRequest,
@@ -28,6 +28,7 @@ from tests.reports.rpc.calling import Expected, Metadata, all_of, cut, nothing_l
 from tests.reports.rpc.conftest import in_thread
 from tests.reports.rpc.test_callers import METHODS
 from tests.reports.rpc.test_upload import gone
+from uploads import lifecycle as uploads
 
 pytestmark = pytest.mark.django_db(transaction=True)
 DATA = sales_csv(500)
@@ -161,7 +162,7 @@ class TestFailures:
         monkeypatch: pytest.MonkeyPatch,
         caplog: pytest.LogCaptureFixture,
     ) -> None:
-        monkeypatch.setattr(receiving.lifecycle, "tell_length", fail)
+        monkeypatch.setattr(uploads, "tell_length", fail)
         await self.check(stub.UploadCSV(cut(DATA), metadata=auth), kind, message, error, caplog)
         await in_thread(nothing_left)(files)
 
@@ -240,3 +241,13 @@ async def test_a_sentence_with_a_clients_own_words_in_it_arrives_as_it_is(
     )
     assert refusal.kind == ("INVALID_ARGUMENT", "bad_options")
     assert "rôle\n\r\t“€”\x01" in refusal.message
+
+
+async def test_a_sentence_that_is_too_long_for_a_header_is_cut(stub: Any, auth: Metadata) -> None:
+    long = "€" * 50_000
+    message = UploadRequest(options={"columns": {long: "x"}})
+    refusal = await refused(stub.UploadCSV(iter([message]), metadata=auth, timeout=20))
+    assert refusal.kind == ("INVALID_ARGUMENT", "bad_options")
+    assert refusal.field == "options"
+    assert refusal.message.startswith("There is no column “€€€")
+    assert refusal.message.endswith("€…")

@@ -30,14 +30,14 @@ export declare type UploadRequest = Message<"sales.v1.UploadRequest"> & {
   data: Uint8Array;
 
   /**
-   * In the first message that has one. Shown, and the name of downloads.
+   * In the first message. Shown, and the name of downloads.
    *
    * @generated from field: string filename = 2;
    */
   filename: string;
 
   /**
-   * With the file's last message; the end of the stream means the same.
+   * With the file's last message; the end of the stream means the same. Data that comes after it is refused.
    *
    * @generated from field: bool eof = 3;
    */
@@ -128,7 +128,7 @@ export declare type UploadResponse = Message<"sales.v1.UploadResponse"> & {
   departments: bigint;
 
   /**
-   * From the call's first message to the result.
+   * From the call's beginning to the result.
    *
    * @generated from field: double elapsed_sec = 6;
    */
@@ -421,8 +421,9 @@ export declare const JobErrorSchema: GenMessage<JobError>;
  */
 export declare const SalesService: GenService<{
   /**
-   * Sends a file and waits for its result. The file is aggregated while it comes; what the call has begun goes on when
-   * the call is closed after the file's last byte. The job's id comes first, in the metadata `salesagg-job-id`.
+   * Sends a file and waits for its result. The file is aggregated while it comes. The job's id comes before that, in the
+   * metadata `salesagg-job-id`. When the call is closed after the file's last byte, the job goes on; when it is closed,
+   * or refused, before that, nothing is left but the job, which is cancelled or has failed.
    * A client that sends all of the file in one message may call it as if it were unary.
    *
    * @generated from rpc sales.v1.SalesService.UploadCSV
@@ -443,7 +444,7 @@ export declare const SalesService: GenService<{
     output: typeof DownloadResponseSchema;
   },
   /**
-   * The same in as many messages as it takes.
+   * The same in as many messages as it takes, or none, of bytes to be put one after the other.
    *
    * @generated from rpc sales.v1.SalesService.StreamResult
    */
@@ -464,7 +465,8 @@ export declare const SalesService: GenService<{
   },
   /**
    * The same whenever it changes, at most every 300 ms, until the job has ended. While nothing changes, the last one is
-   * told again every 15 seconds.
+   * told again every 15 seconds. Ends with NOT_FOUND when the job is deleted, with UNAUTHENTICATED when the token is not
+   * valid any more.
    *
    * @generated from rpc sales.v1.SalesService.WatchJob
    */
