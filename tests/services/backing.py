@@ -18,8 +18,13 @@ class Redis:
     def __init__(self, folder: Path) -> None:
         self.port = free_port()
         self.url = f"redis://127.0.0.1:{self.port}/0"
+        self._log = folder / "redis.log"
+        self.start()
+
+    def start(self) -> None:
+        """Start it, again if it was killed: empty, on the same port."""
         options = ["--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
-        self.process = Process([_redis_server(), *options], log=folder / "redis.log")
+        self.process = Process([_redis_server(), *options], log=self._log)
         self.process.wait_for_port(self.port)
 
     def end(self) -> None:
