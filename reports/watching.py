@@ -86,6 +86,7 @@ async def watch(
             for news in await watcher.look():
                 yield news
     finally:
+        watcher.is_over = True
         listening.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await listening
@@ -207,6 +208,9 @@ async def _listen(group: str, watcher: _Watcher) -> None:
         try:
             await layer.group_add(group, channel)
             watcher.join()
+            if watcher.is_over and (task := asyncio.current_task()):
+                # It was cancelled, and Redis's client lost that (by `asyncio.wait_for` of Python 3.11, cpython#86296).
+                task.cancel()
             while True:
                 # Cancelled here, the layer forgets the channel.
                 watcher.hear(await layer.receive(channel))

@@ -240,3 +240,16 @@ async def test_all_of_many_see_the_end(job: Job) -> None:
     await in_thread(runner.run_all)()
     endings = await asyncio.gather(*watchers)
     assert [one.job.status for one in endings if isinstance(one, Ended)] == ["completed"] * 50
+
+
+async def test_whoever_stops_soon_after_having_begun_is_let_go(job: Job) -> None:
+    # An order to stop that comes while Redis's client sends may be lost there.
+    async with watched(job) as first:
+        await begun(first)
+        for turns in range(12):
+            async with asyncio.timeout(10), watched(job) as news:
+                coming = asyncio.ensure_future(anext(news))
+                for _ in range(turns):
+                    await asyncio.sleep(0)
+                coming.cancel()
+                await asyncio.gather(coming, return_exceptions=True)
