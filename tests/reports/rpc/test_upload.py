@@ -10,12 +10,13 @@ from typing import Any
 import grpc
 import pytest
 from django.core.files.storage import FileSystemStorage
+from django.utils import timezone
 
-from accounts.models import User
-from reports import lifecycle
+from accounts.models import ApiToken, User
+from reports import lifecycle, runner
 from reports.models import Customer, Job
 from reports.rpc import receiving
-from reports.rpc.stubs.sales_pb2 import UploadOptions, UploadRequest
+from reports.rpc.stubs.sales_pb2 import JobStatusRequest, UploadOptions, UploadRequest
 from tests.conftest import MakeUpload
 from tests.files import HEADER, customers_csv, sales_csv
 from tests.reports.rpc.calling import Expected, Metadata, cut, nothing_left, refused
@@ -177,16 +178,36 @@ async def test_a_file_that_cannot_be_read_is_refused_and_says_what_to_do(
 async def test_a_file_that_fails_early_is_not_taken_to_its_end(
     stub: Any, auth: Metadata, small_parts: None, settings: Any, files: Path
 ) -> None:
-    """Here the job fails for another reason than its first rows, which a worker would have found by now."""
+    settings.WINDOW_BYTES = 1000
     call = stub.UploadCSV(metadata=auth, timeout=60)
-    await call.write(UploadRequest(data=b"x" * 1000))
-    await call.initial_metadata()
-    failed = {"status": "failed", "error_code": "not_csv", "error": "This does not look like a CSV file."}
-    await Job.objects.aupdate(**failed)
+    await call.write(UploadRequest(data=b"a,b\n" * 1500))
+    async with asyncio.timeout(20):
+        while not await Job.objects.filter(status="failed").aexists():
+            await in_thread(runner.run_all)()
     refusal = await refused(_write_on(call))
-    assert refusal.kind == ("INVALID_ARGUMENT", "not_csv")
-    assert (await the_job()).error_code == "not_csv"
+    assert refusal.kind == ("INVALID_ARGUMENT", "missing_columns")
+    assert (await the_job()).error_code == "missing_columns"
     await in_thread(nothing_left)(files)
+
+
+async def test_a_token_that_ends_while_the_file_comes_was_good_for_this_call(
+    stub: Any, auth: Metadata, worker: None
+) -> None:
+    """A stream cannot send another; tokens that are renewed every quarter of an hour must do for files that take
+    longer."""
+    call = stub.UploadCSV(metadata=auth, timeout=60)
+    await call.write(UploadRequest(data=DATA[:1000]))
+    await call.initial_metadata()
+    await ApiToken.objects.aupdate(revoked_at=timezone.now())
+    await call.write(UploadRequest(data=DATA[1000:], eof=True))
+    Expected.of(DATA).check(await call)
+    assert (await refused(stub.UploadCSV(cut(DATA), metadata=auth))).reason == "unauthorized"
+
+
+async def test_the_addresses_are_those_that_the_job_tells(stub: Any, auth: Metadata, worker: None) -> None:
+    answer = await stub.UploadCSV(cut(DATA), metadata=auth, timeout=60)
+    told = await stub.GetJobStatus(JobStatusRequest(job_id=answer.result_id), metadata=auth)
+    assert (answer.download_url, answer.errors_url) == (told.download_urls["csv"], told.download_urls["errors"])
 
 
 async def _write_on(call: Any) -> None:
