@@ -32,6 +32,8 @@ class Answer:
         cors.add(self._request, response)
         self._begun = True
         await start(self._request, response, self._send)
+        # Daphne keeps the headers until the body begins, and an upload's result may be long in coming.
+        await self._send({"type": "http.response.body", "body": b"", "more_body": True})
 
     async def message(self, data: bytes) -> None:
         await self._write(frames.message(data))

@@ -50,9 +50,21 @@ async def test_a_file_has_its_result_in_the_answer(ask: Ask, bearer: str, worker
     assert (answer.status, answer.code) == (200, 0)
     assert answer.headers["content-type"] == "application/grpc-web+proto"
     result = sales.UploadResponse.FromString(answer.messages[0])
-    job = await Job.objects.aget(pk=result.result_id)
+    job = await in_thread(Job.objects.get, pk=result.result_id)
     assert (result.rows, result.bad_rows, result.total) == (3000, 30, job.total)
     assert answer.headers["salesagg-job-id"] == result.result_id
+
+
+async def test_the_id_of_the_job_is_told_before_there_is_a_result(bridge: Bridge, bearer: str) -> None:
+    exchange = Exchange(bridge, f"{SALES}/UploadCSV", authorization=bearer)
+    await exchange.send(framed(sales.UploadRequest(data=DATA)))
+    begun = await exchange.next()
+    job = await in_thread(Job.objects.get)
+    assert dict(begun["headers"])[b"salesagg-job-id"] == str(job.pk).encode()
+    # With this they leave the server.
+    assert await exchange.next() == {"type": "http.response.body", "body": b"", "more_body": True}
+    await exchange.leave()
+    await exchange.done()
 
 
 async def test_it_does_in_text_mode_too_in_as_many_pieces_of_base64_as_the_client_likes(
@@ -85,10 +97,11 @@ async def test_a_stream_comes_message_by_message_and_may_be_quiet(
 ) -> None:
     monkeypatch.setattr(watching, "QUIET_SECONDS", 0.3, raising=True)
     upload = await in_thread(make_upload, DATA, chunk=20_000, whole=False)
-    job = await upload.jobs.aget()
+    job = await in_thread(upload.jobs.get)
     exchange = Exchange(bridge, f"{SALES}/WatchJob", authorization=bearer, content_type=TEXT)
     await exchange.send(base64.b64encode(framed(sales.WatchJobRequest(job_id=str(job.pk)))))
     assert (await exchange.next())["status"] == 200
+    assert (await exchange.next())["body"] == b""
     for _ in range(3):
         event = await exchange.next()
         assert event["more_body"]
@@ -112,7 +125,7 @@ async def test_a_browser_that_leaves_ends_the_call(
             ended.set()
 
     monkeypatch.setattr(service.SalesService, "WatchJob", watched)
-    job = await (await in_thread(make_upload, DATA, chunk=20_000, whole=False)).jobs.aget()
+    job = await in_thread(lambda: make_upload(DATA, chunk=20_000, whole=False).jobs.get())
     exchange = Exchange(bridge, f"{SALES}/WatchJob", authorization=bearer)
     await exchange.send(framed(sales.WatchJobRequest(job_id=str(job.pk))))
     await exchange.next()
@@ -128,7 +141,7 @@ async def test_a_browser_that_leaves_before_all_has_come_called_nothing(bridge: 
     await exchange.send(framed(sales.UploadRequest(data=DATA)), last=False)
     await exchange.leave()
     await exchange.done()
-    assert await Upload.objects.acount() == 0
+    assert await in_thread(Upload.objects.count) == 0
 
 
 async def test_a_refusal_of_a_method_has_its_details_in_the_last_frame(ask: Ask, bearer: str) -> None:
@@ -151,13 +164,13 @@ async def test_a_wrong_token_is_refused(ask: Ask, db: None) -> None:
 
 
 async def test_somebody_elses_job_is_none(ask: Ask, bearer: str, stranger: Any, make_upload: Any) -> None:
-    job = await (await in_thread(make_upload, DATA, owner=stranger)).jobs.aget()
+    job = await in_thread(lambda: make_upload(DATA, owner=stranger).jobs.get())
     answer = await ask(f"{SALES}/GetJobStatus", sales.JobStatusRequest(job_id=str(job.pk)), authorization=bearer)
     assert (answer.code, answer.reason) == (5, "not_found")
 
 
 async def test_a_call_that_takes_too_long_is_ended(ask: Ask, bearer: str, make_upload: Callable[..., Upload]) -> None:
-    job = await (await in_thread(make_upload, DATA, chunk=20_000, whole=False)).jobs.aget()
+    job = await in_thread(lambda: make_upload(DATA, chunk=20_000, whole=False).jobs.get())
     request = sales.WatchJobRequest(job_id=str(job.pk))
     answer = await ask(f"{SALES}/WatchJob", request, authorization=bearer, grpc_timeout="700m")
     assert answer.code == 4
@@ -187,7 +200,7 @@ async def test_what_is_no_call_is_refused_with_a_status_of_grpc(
 ) -> None:
     answer = await ask(f"{SALES}/{method}", body, authorization=bearer, **headers)
     assert (answer.status, answer.code, answer.reason) == (200, code, reason)
-    assert await Upload.objects.acount() == 0
+    assert await in_thread(Upload.objects.count) == 0
 
 
 async def test_a_body_that_is_too_large_is_refused_before_it_has_come(bridge: Bridge, settings: Any, db: None) -> None:
@@ -285,7 +298,7 @@ async def test_two_that_come_first_share_one_server_which_nobody_else_can_reach(
 async def test_nothing_is_left_at_the_end(
     bridge: Bridge, ask: Ask, bearer: str, folders: Path, make_upload: Any
 ) -> None:
-    job = await (await in_thread(make_upload, DATA, chunk=20_000, whole=False)).jobs.aget()
+    job = await in_thread(lambda: make_upload(DATA, chunk=20_000, whole=False).jobs.get())
     exchange = Exchange(bridge, f"{SALES}/WatchJob", authorization=bearer)
     await exchange.send(framed(sales.WatchJobRequest(job_id=str(job.pk))))
     await exchange.next()
