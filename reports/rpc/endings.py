@@ -44,7 +44,7 @@ def removed() -> Refusal:
 
 
 def locked_out() -> Refusal:
-    return credentials.unauthorized(_("Your token is not valid any more, or your account is closed. The job goes on."))
+    return credentials.unauthorized(_("Your token is not valid any more, or your account is closed."))
 
 
 def stopping() -> Refusal:

@@ -94,7 +94,7 @@ class _File:
         return self._job
 
     async def take(self, first: UploadRequest, messages: Messages) -> None:
-        """Take all the messages. The last part is still being stored then."""
+        """Take all the messages. The last parts are still being stored then."""
         _taking.add(self)
         try:
             await self._take(first, messages)
@@ -117,7 +117,6 @@ class _File:
                 self._do(self._append, buffer)
                 self._storing_bytes, buffer = buffer.tell(), io.BytesIO()
             message = await self._next(messages)
-        await self._done()
         if buffer.tell():
             self._do(self._append, buffer)
         if message is None:
@@ -138,7 +137,15 @@ class _File:
         await in_thread(self._cancel)
 
     def _do(self, function: Callable[..., None], *args: object) -> None:
-        self._doing = asyncio.create_task(in_thread(function, *args))
+        """Do it as soon as what is being done is done, unless that fails."""
+        before = self._doing
+
+        async def do() -> None:
+            if before is not None:
+                await before
+            await in_thread(function, *args)
+
+        self._doing = asyncio.create_task(do())
 
     async def _done(self) -> None:
         if self._doing is not None:
