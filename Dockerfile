@@ -25,7 +25,8 @@ RUN SECRET_KEY=build DATA_DIR=/tmp/build python manage.py collectstatic --noinpu
     && useradd --system --home-dir /data --create-home salesagg
 USER salesagg
 VOLUME /data
-EXPOSE 8000
+# The web, and gRPC where `manage.py grpcserver` is the command.
+EXPOSE 8000 50051
 HEALTHCHECK --interval=10s --timeout=3s --start-period=20s \
     CMD ["python", "-c", "import urllib.request as u; u.urlopen(u.Request('http://127.0.0.1:8000/healthz', headers={'Host': 'localhost'}), timeout=2)"]
 CMD ["daphne", "-b", "0.0.0.0", "-p", "8000", "salesagg.asgi:application"]

@@ -87,11 +87,13 @@ class Site:
         return f"127.0.0.1:{port}"
 
     def serve(self, **env: str) -> str:
-        """Everything in one process; returns its address."""
+        """Everything in one process, gRPC too if it has a port; returns its address."""
         port = free_port()
         process = self.start("manage.py", "serve", **env, PORT=str(port))
         process.wait_for_output("Salesagg is at")
         process.wait_for_port(port)
+        if rpc_port := {**self.env, **env}.get("GRPC_PORT"):
+            process.wait_for_port(int(rpc_port))
         return f"http://localhost:{port}"
 
     def query(self, sql: str) -> Any:
