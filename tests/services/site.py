@@ -1,7 +1,9 @@
 """The product as it runs in earnest: its real commands as processes, on one machine."""
 
+import contextlib
 import os
 import re
+import sqlite3
 import subprocess
 import sys
 import uuid
@@ -16,6 +18,9 @@ from tests.services.backing import S3, Postgres, Redis
 from tests.services.processes import ROOT, Process, free_port
 
 EMAIL, PASSWORD = "ann@example.org", "correct horse battery"
+# Making a database takes some seconds of a core, and every site needs one. The first of each server is kept, with the
+# token of its user, and the others get copies.
+_prepared: dict[str, tuple[str, str]] = {}
 
 
 class Site:
@@ -39,11 +44,17 @@ class Site:
 
     def prepare(self) -> str:
         """Database, static files and the user; returns an API token of theirs."""
-        self.manage("migrate", "--verbosity=0")
         if not (Path(os.environ["STATIC_ROOT"]) / "staticfiles.json").exists():
             self.manage("collectstatic", "--noinput", "--verbosity=0")
-        self.manage("createsuperuser", "--noinput", f"--email={EMAIL}", DJANGO_SUPERUSER_PASSWORD=PASSWORD)
-        return self.manage("create_token", EMAIL)
+        database = _Database.of(self)
+        if database.server not in _prepared:
+            self.manage("migrate", "--verbosity=0")
+            self.manage("createsuperuser", "--noinput", f"--email={EMAIL}", DJANGO_SUPERUSER_PASSWORD=PASSWORD)
+            token = self.manage("create_token", EMAIL)
+            _prepared[database.server] = database.keep(), token
+        else:
+            database.copy(_prepared[database.server][0])
+        return _prepared[database.server][1]
 
     def start(self, *command: str, **env: str) -> Process:
         log = self.folder / f"{len(self.processes)}.log"
@@ -105,6 +116,56 @@ class Site:
     def end(self) -> None:
         for process in reversed(self.processes):
             process.end()
+
+
+class _Database:
+    """The database of a site: where it is, and how it is copied."""
+
+    def __init__(self, server: str, name: str) -> None:
+        self.server = server
+        self._name = name
+
+    @staticmethod
+    def of(site: Site) -> "_Database":
+        url = site.env.get("DATABASE_URL")
+        if not url:
+            return _File("", str(Path(site.env["DATA_DIR"]) / "db.sqlite3"))
+        found = re.search(r"/(site_\w+)", url)
+        assert found
+        return _Database(url.replace(found[0], "/postgres"), found[1])
+
+    def keep(self) -> str:
+        """A copy of it, which stays for the session; returns what `copy` takes."""
+        kept = f"kept_{uuid.uuid4().hex}"
+        self._do(f'CREATE DATABASE "{kept}" TEMPLATE "{self._name}"')
+        return kept
+
+    def copy(self, kept: str) -> None:
+        """Make it what was kept."""
+        self._do(f'DROP DATABASE "{self._name}"')
+        self._do(f'CREATE DATABASE "{self._name}" TEMPLATE "{kept}"')
+
+    def _do(self, sql: str) -> None:
+        with psycopg.connect(self.server, autocommit=True) as connection:
+            connection.execute(sql.encode())
+
+
+class _File(_Database):
+    """One of SQLite."""
+
+    def keep(self) -> str:
+        kept = str(Path(os.environ["STATIC_ROOT"]).with_name("kept.sqlite3"))
+        _copy_file(self._name, kept)
+        return kept
+
+    def copy(self, kept: str) -> None:
+        Path(self._name).parent.mkdir(parents=True, exist_ok=True)
+        _copy_file(kept, self._name)
+
+
+def _copy_file(source: str, target: str) -> None:
+    with contextlib.closing(sqlite3.connect(source)) as one, contextlib.closing(sqlite3.connect(target)) as other:
+        one.backup(other)
 
 
 def services_site(
