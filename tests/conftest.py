@@ -7,7 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.apps import apps
+from django.contrib.auth.models import Permission
+from django.contrib.contenttypes.management import create_contenttypes
+from django.contrib.contenttypes.models import ContentType
+from django.db.models.signals import post_migrate
 from django.test import Client
+from django.utils import translation
 
 from accounts import tokens
 from accounts.models import User
@@ -20,6 +26,22 @@ PASSWORD = "correct horse battery"
 
 MakeUser = Callable[..., User]
 MakeUpload = Callable[..., Upload]
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> None:
+    """After each test that commits Django empties the database, and then makes the rows of models and permissions anew,
+    one by one, which takes longer than most tests. Here those that were there at first are put back."""
+    with django_db_blocker.unblock():
+        models, permissions = list(ContentType.objects.all()), list(Permission.objects.all())
+
+    def put_back(**kwargs: Any) -> None:
+        ContentType.objects.bulk_create(models, ignore_conflicts=True)
+        Permission.objects.bulk_create(permissions, ignore_conflicts=True)
+
+    post_migrate.disconnect(create_contenttypes)
+    post_migrate.disconnect(dispatch_uid="django.contrib.auth.management.create_permissions")
+    post_migrate.connect(put_back, sender=apps.get_app_config("auth"), weak=False)
 
 
 @pytest.fixture(autouse=True)
@@ -38,6 +60,12 @@ def _files_of_its_own(settings: Any, tmp_path: Path) -> None:
 def files(tmp_path: Path) -> Path:
     """Where the test's storage keeps its files."""
     return tmp_path / "files"
+
+
+@pytest.fixture(autouse=True)
+def _language_of_its_own() -> None:
+    """That of the last request of the test before is still active otherwise."""
+    translation.deactivate()
 
 
 @pytest.fixture(autouse=True)
