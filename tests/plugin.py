@@ -34,7 +34,8 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None
     os.environ.setdefault("LOG_LEVEL", "WARNING")
     given = {name: os.environ.pop(name, "") for name in ("DATABASE_URL", "REDIS_URL", "STORAGE_URL")}
     asked = early_config.known_args_namespace
-    if asked.services and getattr(asked, "numprocesses", None):
+    # Those of xdist have its options too.
+    if asked.services and getattr(asked, "numprocesses", None) and "PYTEST_XDIST_WORKER" not in os.environ:
         # This process runs no tests itself. Those that do each start their own: what one publishes or clears is not
         # another's.
         os.environ.update({name: url for name, url in given.items() if url})

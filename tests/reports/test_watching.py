@@ -220,11 +220,13 @@ async def test_it_gives_a_sign_when_there_is_nothing_to_tell(job: Job, monkeypat
 
 async def test_who_stops_watching_leaves_nothing_behind(job: Job) -> None:
     layer = get_channel_layer()
+    # A channel that somebody left while an event was on its way stays until that expires.
+    before = set(layer.channels)
     async with watched(job) as news:
         await begun(news)
         assert any(events.group_of(job.owner_id) in name for name in layer.groups)
     assert dict(layer.groups) == {}
-    assert dict(layer.channels) == {}
+    assert set(layer.channels) <= before
 
 
 async def test_all_of_many_see_the_end(job: Job) -> None:

@@ -198,6 +198,8 @@ async def test_it_ends_soon_after_its_session_does(job: Job, user: User, monkeyp
 
 async def test_a_client_that_goes_away_leaves_nothing_behind(job: Job, token: str) -> None:
     layer = get_channel_layer()
+    # A channel that somebody left while an event was on its way stays until that expires.
+    before = set(layer.channels)
     headers = [(b"host", b"localhost"), (b"authorization", f"Bearer {token}".encode())]
     scope = {"type": "http", "method": "GET", "path": path(job), "query_string": b"", "headers": headers}
     client: Any = ApplicationCommunicator(application, scope)  # type: ignore[no-untyped-call]
@@ -208,4 +210,4 @@ async def test_a_client_that_goes_away_leaves_nothing_behind(job: Job, token: st
     assert dict(layer.groups) != {}
     await client.send_input({"type": "http.disconnect"})
     await client.wait(timeout=20)
-    assert (dict(layer.groups), dict(layer.channels)) == ({}, {})
+    assert (dict(layer.groups), set(layer.channels) - before) == ({}, set())

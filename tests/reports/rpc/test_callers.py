@@ -62,17 +62,17 @@ def test_these_are_all_the_methods() -> None:
 @pytest.mark.parametrize("name", NAMES)
 async def test_without_a_valid_token_nothing_is_done(channel: Any, token: str, user: User, name: str) -> None:
     expired = await in_thread(tokens.issue)(user, name="old", days=1)
-    await ApiToken.objects.filter(name="old").aupdate(expires_at=timezone.now() - timedelta(seconds=1))
+    await in_thread(ApiToken.objects.filter(name="old").update)(expires_at=timezone.now() - timedelta(seconds=1))
     revoked = await in_thread(tokens.issue)(user, name="gone")
-    await ApiToken.objects.filter(name="gone").aupdate(revoked_at=timezone.now())
+    await in_thread(ApiToken.objects.filter(name="gone").update)(revoked_at=timezone.now())
     bad = ["", "Bearer", f"Bearer {token}x", f"Basic {token}", token, "Bearer a.b.c", f"Bearer {'x' * 5000}"]
     for header in [None, *bad, f"Bearer {expired}", f"Bearer {revoked}"]:
         auth = () if header is None else (("authorization", header),)
         refusal = await refused(call(channel, name, auth))
         assert refusal.kind == ("UNAUTHENTICATED", "unauthorized"), header
-    await User.objects.aupdate(is_active=False)
+    await in_thread(User.objects.update)(is_active=False)
     assert (await refused(call(channel, name, bearer(token)))).kind == ("UNAUTHENTICATED", "unauthorized")
-    assert not await Job.objects.aexists()
+    assert not await in_thread(Job.objects.exists)()
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -84,7 +84,7 @@ async def test_a_token_that_may_only_read_reads(channel: Any, user: User, name: 
     refusal = await refused(call(channel, name, reader))
     assert refusal.kind == ("PERMISSION_DENIED", "insufficient_scope")
     assert "“write”" in refusal.message
-    assert not await Job.objects.aexists()
+    assert not await in_thread(Job.objects.exists)()
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -140,7 +140,7 @@ class TestAnonymous:
         assert "GRPC_ANONYMOUS_USER" in refusal.message
 
     async def test_nor_one_that_is_locked(self, channel: Any, anybody: User) -> None:
-        await User.objects.aupdate(is_active=False)
+        await in_thread(User.objects.update)(is_active=False)
         assert not await let_in(channel, "GetJobStatus")
 
     async def test_nothing_that_comes_through_the_web_server_is_anonymous(

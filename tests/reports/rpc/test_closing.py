@@ -41,7 +41,7 @@ async def begun(call: Any, *, size: int = 1000) -> None:
 
 async def completed(job: Job) -> None:
     await in_thread(runner.run_all)()
-    await job.arefresh_from_db()
+    await in_thread(job.refresh_from_db)()
     expected = Expected.of(DATA)
     assert (job.status, job.rows, job.total) == ("completed", expected.rows, expected.total)
 
@@ -58,7 +58,7 @@ async def test_what_was_sent_before_the_call_was_cancelled_is_never_taken_for_th
         call.cancel()
     await gone(files)
     assert [job.status async for job in Job.objects.all()] == ["cancelled"] * 10
-    assert not await Upload.objects.exclude(completed_at=None).aexists()
+    assert not await in_thread(Upload.objects.exclude(completed_at=None).exists)()
 
 
 async def test_a_connection_that_breaks_takes_the_file_with_it(server: Server, auth: Metadata, files: Path) -> None:
@@ -87,7 +87,7 @@ async def test_a_call_that_is_cancelled_before_its_first_message_leaves_nothing(
     # The server is there for the next.
     assert (await refused(stub.UploadCSV(iter(()), metadata=auth))).reason == "empty_stream"
     await in_thread(nothing_left)(files)
-    assert not await Job.objects.aexists()
+    assert not await in_thread(Job.objects.exists)()
 
 
 class Gate:
@@ -135,7 +135,7 @@ async def test_cancelled_while_the_job_is_being_made(
 
 async def taken_back(files: Path) -> None:
     async with asyncio.timeout(20):
-        while not await Job.objects.filter(status="cancelled").aexists():
+        while not await in_thread(Job.objects.filter(status="cancelled").exists)():
             await asyncio.sleep(0.01)
     await gone(files)
 

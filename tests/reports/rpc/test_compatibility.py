@@ -104,7 +104,7 @@ async def test_data_after_the_end_is_refused_at_once(channel: Any, auth: Metadat
     refusal = await refused(call)
     assert refusal.kind == ("INVALID_ARGUMENT", "data_after_eof")
     assert refusal.field == "data"
-    assert (await Job.objects.aget()).status == "pending"
+    assert (await in_thread(Job.objects.get)()).status == "pending"
 
 
 async def test_the_status_of_a_job_is_had_by_its_id(channel: Any, auth: Metadata, worker: None) -> None:

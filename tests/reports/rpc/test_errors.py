@@ -68,7 +68,7 @@ async def test_garbage_in_the_middle_of_a_file_takes_it_back(channel: Any, auth:
     refusal = await refused(channel.stream_unary(SERVICE + "UploadCSV")(iter(stream), metadata=auth, timeout=20))
     assert refusal.kind == ("INVALID_ARGUMENT", "bad_message")
     await gone(files)
-    assert (await Job.objects.aget()).status == "cancelled"
+    assert (await in_thread(Job.objects.get)()).status == "cancelled"
 
 
 async def test_garbage_is_not_looked_at_of_who_may_not_call(channel: Any) -> None:

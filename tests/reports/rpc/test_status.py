@@ -66,7 +66,7 @@ async def test_a_job_that_has_failed(stub: Any, auth: Metadata, finished: MakeJo
 
 async def test_a_file_whose_length_nobody_knows_has_none(stub: Any, auth: Metadata, make_job: MakeJob) -> None:
     job = await in_thread(make_job)(DATA, chunk=1000, whole=False)
-    await type(job.upload).objects.aupdate(length=None)
+    await in_thread(type(job.upload).objects.update)(length=None)
     assert not (await status(stub, job, auth)).HasField("total_bytes")
 
 
@@ -103,7 +103,7 @@ async def test_somebody_elses_job_is_not_found(
     ]
     assert {refusal.kind for refusal in refusals} == {("NOT_FOUND", "not_found")}
     assert len({refusal.message for refusal in refusals}) == 1
-    await theirs.arefresh_from_db()
+    await in_thread(theirs.refresh_from_db)()
     assert theirs.status == "pending"
 
 

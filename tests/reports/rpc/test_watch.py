@@ -97,11 +97,11 @@ async def test_who_may_not_know_any_more_is_told_so(
     if why == "token revoked":
         await in_thread(lambda: tokens.revoke(ApiToken.objects.get()))()
     elif why == "token expired":
-        await ApiToken.objects.aupdate(expires_at=job.created_at)
+        await in_thread(ApiToken.objects.update)(expires_at=job.created_at)
     else:
-        await User.objects.aupdate(is_active=False)
+        await in_thread(User.objects.update)(is_active=False)
     assert (await refused(all_of(call))).kind == ("UNAUTHENTICATED", "unauthorized")
-    await job.arefresh_from_db()
+    await in_thread(job.refresh_from_db)()
     assert job.status == "pending"
 
 
