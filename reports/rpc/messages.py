@@ -11,6 +11,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from accounts.models import User
 from accounts.ownership import load_owned
 from reports import signed
+from reports.api.schemas import progress_of
 from reports.models import Job
 from reports.rpc.errors import Invalid
 from reports.rpc.stubs.sales_pb2 import JobError, JobStatus, UploadResponse
@@ -41,23 +42,9 @@ def job_status(job: Job) -> JobStatus:
 
 def changed(seen: Snapshot) -> JobStatus:
     """What changes while a job is open; all of it, but for what is there only when it has ended."""
-    rows, bad_rows = seen["rows"], seen["bad_rows"]
-    told = JobStatus(
-        job_id=seen["id"],
-        status=seen["status"],
-        state=seen["state"],
-        version=seen["version"],
-        kind=seen["kind"],
-        file_name=seen["filename"],
-        uploaded_bytes=seen["upload"]["offset"],
-        total_bytes=seen["upload"]["length"],
-        processed_bytes=seen["bytes_done"],
-        processed_rows=rows,
-        total_rows=rows if seen["status"] == Job.Status.COMPLETED else None,
-        success_count=rows - bad_rows,
-        failed_count=bad_rows,
-        departments=seen["departments"],
-    )
+    # Counters have the same names here and in the REST API.
+    counters = progress_of(seen).model_dump(mode="json")
+    told = JobStatus(**counters, kind=seen["kind"], file_name=seen["filename"], departments=seen["departments"])
     if seen["error_code"]:
         told.error.CopyFrom(JobError(code=seen["error_code"], detail=seen["error"]))
     for field in ("created_at", "started_at", "finished_at"):
