@@ -81,7 +81,9 @@ lock:
 	  --custom-compile-command "make lock" pyproject.toml -o requirements.txt
 	$(BIN)/uv pip compile --quiet --universal --no-emit-index-url --extra fast -c requirements.txt \
 	  --custom-compile-command "make lock" pyproject.toml -o requirements-fast.txt
-	$(BIN)/uv pip compile --quiet --universal --no-emit-index-url --extra fast --group dev -c requirements-fast.txt \
+	$(BIN)/uv pip compile --quiet --universal --no-emit-index-url --extra observe -c requirements.txt \
+	  --custom-compile-command "make lock" pyproject.toml -o requirements-observe.txt
+	$(BIN)/uv pip compile --quiet --universal --no-emit-index-url --extra fast --extra observe --group dev -c requirements-fast.txt -c requirements-observe.txt \
 	  --custom-compile-command "make lock" pyproject.toml -o requirements-dev.txt
 	$(BIN)/uv pip compile --quiet --universal --no-emit-index-url --extra fast --group bench -c requirements-fast.txt \
 	  --custom-compile-command "make lock" pyproject.toml -o requirements-bench.txt

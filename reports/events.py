@@ -14,7 +14,7 @@ from django.db import DatabaseError
 
 from reports import loop
 from reports.models import Job
-from reports.outage import Outage
+from accounts.outage import Outage
 from reports.snapshots import describe
 
 logger = logging.getLogger(__name__)

@@ -9,7 +9,7 @@ import logging
 from celery import current_app
 from kombu.exceptions import OperationalError
 
-from reports.outage import Outage
+from accounts.outage import Outage
 
 logger = logging.getLogger(__name__)
 

@@ -4,7 +4,7 @@ from reports.models.customers import Customer
 from reports.models.jobs import FINISHED, OPEN, Checkpoint, Job
 from reports.models.results import DepartmentTotal, MonthTotal, RejectedRows, Share
 from reports.models.webhooks import Delivery, Webhook
-from reports.models.workers import Attempt, Worker
+from reports.models.workers import Attempt, Split, Worker
 
 __all__ = [
     "FINISHED",
@@ -18,6 +18,7 @@ __all__ = [
     "MonthTotal",
     "RejectedRows",
     "Share",
+    "Split",
     "Webhook",
     "Worker",
 ]

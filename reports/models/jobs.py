@@ -59,6 +59,10 @@ class Job(models.Model):
     claimed_at = models.DateTimeField(null=True, help_text="The latest claim, for taking turns among owners.")
     cancel_requested = models.BooleanField(default=False)
 
+    # With a default in the database, so that processes that are older than the column can write rows.
+    request_id = models.CharField(
+        max_length=64, blank=True, db_default="", help_text="The request that asked for it, for finding it in the logs."
+    )
     error_code = models.CharField(max_length=40, blank=True)
     error = models.TextField(blank=True, help_text="In plain words, for the owner.")
     result_name = models.CharField(max_length=255, blank=True, help_text="The result CSV in the storage.")

@@ -55,3 +55,33 @@ class Worker(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+class Split(models.Model):
+    """A stretch of a job's file that any worker may fold ahead, beside the one that holds the job.
+
+    What comes of it is kept here until the job's holder has come so far, and commits it or, where it does not fit,
+    folds the stretch itself: a split is never more than a help, so it may be lost, late or wrong about where a record
+    begins.
+    """
+
+    job = models.ForeignKey(Job, on_delete=models.CASCADE, related_name="splits")
+    start = models.BigIntegerField(help_text="Where in the file it begins: at a record's beginning, most likely.")
+    end = models.BigIntegerField(help_text="Where it ends; once folded, where its last whole record does.")
+    token = models.UUIDField(null=True, help_text="Of the worker that folds it.")
+    lease_until = models.DateTimeField(null=True, help_text="Until when, by the database's clock, that is waited for.")
+    folded = models.BinaryField(null=True, help_text="What came of it, as `reports.splits` encodes it.")
+    given_up = models.BooleanField(default=False, help_text="Nothing comes of it: the job's holder folds it itself.")
+
+    objects: ClassVar[models.Manager["Split"]]
+
+    class Meta:
+        ordering = ["start"]
+        constraints = [models.UniqueConstraint(fields=["job", "start"], name="split_unique_start")]
+        indexes = [
+            # What is left to be taken, of which there is little.
+            models.Index(fields=["id"], condition=Q(token=None, given_up=False), name="split_open"),
+        ]
+
+    def __str__(self) -> str:
+        return f"[{self.start}, {self.end}) of {self.job_id}"

@@ -8,7 +8,7 @@ from django.test import Client
 
 from accounts.models import User
 from reports import events, hints
-from reports.outage import Outage
+from accounts.outage import Outage
 from tests.conftest import MakeUser
 
 

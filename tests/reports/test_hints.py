@@ -7,7 +7,7 @@ from celery import current_app
 from kombu.exceptions import OperationalError
 
 from reports import hints
-from reports.outage import Outage
+from accounts.outage import Outage
 
 
 def test_a_hint_is_taken_by_the_broker() -> None:
