@@ -12,9 +12,9 @@ from typing import Any
 from channels.layers import get_channel_layer
 from django.db import DatabaseError
 
+from accounts.outage import Outage
 from reports import loop
 from reports.models import Job
-from accounts.outage import Outage
 from reports.snapshots import describe
 
 logger = logging.getLogger(__name__)

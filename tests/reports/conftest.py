@@ -7,8 +7,8 @@ from django.contrib.auth.models import Permission
 from django.test import Client
 
 from accounts.models import User
-from reports import events, hints
 from accounts.outage import Outage
+from reports import events, hints
 from tests.conftest import MakeUser
 
 

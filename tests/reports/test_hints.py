@@ -6,8 +6,8 @@ import pytest
 from celery import current_app
 from kombu.exceptions import OperationalError
 
-from reports import hints
 from accounts.outage import Outage
+from reports import hints
 
 
 def test_a_hint_is_taken_by_the_broker() -> None:
