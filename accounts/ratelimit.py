@@ -1,6 +1,7 @@
 """Counting requests, so that one caller's loop does not slow everybody else.
 
-Counted in the cache, which all processes share, in windows of a minute. Where the cache is away nothing is counted: a
+Counted in the cache, which all processes share, in windows of a minute. While that is away each process counts for
+itself (see `accounts.cache`); where nothing can be counted everybody is served: a
 limit that fails must not be an outage.
 """
 

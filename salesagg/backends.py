@@ -19,8 +19,13 @@ from django.core.exceptions import ImproperlyConfigured
 Settings = dict[str, Any]
 
 
-def databases(url: str, data_dir: Path) -> Settings:
-    """Django's ``DATABASES``."""
+def databases(url: str, data_dir: Path, *, idle_transaction_seconds: float = 0) -> Settings:
+    """Django's ``DATABASES``. PostgreSQL ends a transaction that does nothing for `idle_transaction_seconds`; 0: never.
+
+    Failure story: a worker is frozen in the middle of a commit (its machine is suspended, or lost without a word).
+    Its transaction would hold the rows that it has written for as long, and whoever comes to the same rows, such as
+    the worker that takes the job over, would wait.
+    """
     database: Settings = environ.Env.db_url_config(url or f"sqlite:///{data_dir.resolve() / 'db.sqlite3'}")
     if database["ENGINE"].endswith("sqlite3"):
         # IMMEDIATE takes the write lock at BEGIN, so that a read-then-write transaction waits for its turn instead of
@@ -36,6 +41,12 @@ def databases(url: str, data_dir: Path) -> Settings:
         database["CONN_HEALTH_CHECKS"] = True
         # Psycopg prepares statements by name, which breaks behind a transaction-pooling proxy; we gain nothing by it.
         database.setdefault("OPTIONS", {})["prepare_threshold"] = None
+        # A server that vanished without a word is found out within a minute instead of hours.
+        alive = {"connect_timeout": 10, "keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}
+        database["OPTIONS"] = {**alive, "tcp_user_timeout": 60_000, **database["OPTIONS"]}
+        if idle_transaction_seconds:
+            limit = f"-c idle_in_transaction_session_timeout={int(idle_transaction_seconds * 1000)}"
+            database["OPTIONS"]["options"] = f"{limit} {database['OPTIONS'].get('options', '')}".strip()
     else:
         raise ImproperlyConfigured("DATABASE_URL must be a postgres:// or sqlite:// address.")
     return {"default": database}
@@ -82,13 +93,14 @@ def channel_layers(redis_url: str) -> Settings:
 
 
 def caches(redis_url: str) -> Settings:
-    """Django's ``CACHES``: rate limits must be counted in one place, so all processes share it."""
+    """Django's ``CACHES``: limits must be counted in one place, so all processes share it while it is there."""
     if not redis_url:
         return {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
-    options = {"socket_timeout": 3, "socket_connect_timeout": 2}
+    # Requests wait for it. It answers within milliseconds or not at all.
+    options = {"socket_timeout": 1, "socket_connect_timeout": 1}
     return {
         "default": {
-            "BACKEND": "django.core.cache.backends.redis.RedisCache",
+            "BACKEND": "accounts.cache.RedisCache",
             "LOCATION": redis_url,
             "KEY_PREFIX": "salesagg",
             "OPTIONS": options,
@@ -106,7 +118,7 @@ def file_storage(url: str, data_dir: Path) -> Settings:
     parts = urlsplit(url)
     if parts.scheme != "s3" or not parts.hostname:
         raise ImproperlyConfigured("STORAGE_URL must look like s3://KEY:SECRET@bucket?endpoint_url=…&region=….")
-    known = {"endpoint_url": "endpoint_url", "region": "region_name", "prefix": "location"}
+    known = {"endpoint_url": "endpoint_url", "region": "region_name", "prefix": "location", "public_url": "public_url"}
     asked = dict(parse_qsl(parts.query, strict_parsing=bool(parts.query)))
     if unknown := asked.keys() - known.keys():
         raise ImproperlyConfigured(f"STORAGE_URL has unknown options: {', '.join(sorted(unknown))}.")
@@ -115,4 +127,31 @@ def file_storage(url: str, data_dir: Path) -> Settings:
         s3 |= {"access_key": unquote(parts.username), "secret_key": unquote(parts.password)}
     # Objects are written once under names of our own and read by us alone.
     s3 |= {"bucket_name": parts.netloc.rpartition("@")[2], "file_overwrite": True, "default_acl": None}
-    return {"BACKEND": "storages.backends.s3.S3Storage", "OPTIONS": s3}
+    return {"BACKEND": "uploads.s3.Storage", "OPTIONS": s3 | {"client_config": _s3_client()}}
+
+
+def _s3_client() -> Any:
+    """How we talk to S3, whoever is there."""
+    # Takes time and memory that who has no S3 need not spend.
+    from botocore.config import Config
+
+    return Config(
+        # The only one that new regions know; and addresses for browsers (see `uploads.s3`) are signed by it alone.
+        signature_version="s3v4",
+        # A store in the same network answers in milliseconds. Together with the retries, a request that nobody answers
+        # ends after some 40 s at most, before people and proxies give up by themselves.
+        connect_timeout=3,
+        read_timeout=10,
+        # Repeats what failed for a moment (500, 502, 503, SlowDown, broken connections, timeouts) with growing pauses,
+        # and no more when most things fail.
+        retries={"mode": "standard", "total_max_attempts": 3},
+        # Threads of a process share one client: 32 requests of a web process, or 16 calls of gRPC, and a window's parts.
+        # A connection more than this would be closed after each use.
+        max_pool_connections=48,
+        # A connection that a firewall has dropped without a word is found out before a job waits for it.
+        tcp_keepalive=True,
+        # Newer checksums by default make bodies that other stores than AWS may not take. What is sent is signed with its
+        # hash, or goes through TLS; and a part's hash is in our database.
+        request_checksum_calculation="when_required",
+        response_checksum_validation="when_required",
+    )

@@ -133,7 +133,11 @@ TEMPLATES = [
     },
 ]
 
-DATABASES = backends.databases(DATABASE_URL, DATA_DIR)
+# PostgreSQL ends a transaction whose process does nothing for so long: a worker frozen in the middle of a commit would
+# hold up whoever comes to the same rows. More than the slowest storage takes for one file; 0, for a PgBouncer that does
+# not take start-up options: never.
+IDLE_TRANSACTION_SECONDS = env.float("IDLE_TRANSACTION_SECONDS", default=60.0)
+DATABASES = backends.databases(DATABASE_URL, DATA_DIR, idle_transaction_seconds=IDLE_TRANSACTION_SECONDS)
 CHANNEL_LAYERS = backends.channel_layers(REDIS_URL)
 CACHES = backends.caches(REDIS_URL)
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"

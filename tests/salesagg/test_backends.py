@@ -28,6 +28,7 @@ def test_addresses_name_postgresql_redis_and_s3() -> None:
     assert backends.broker(redis)["CELERY_BROKER_URL"] == redis
     assert backends.channel_layers(redis)["default"]["BACKEND"].endswith("RedisPubSubChannelLayer")
     assert backends.caches(redis)["default"]["LOCATION"] == redis
+    assert "options" not in database["OPTIONS"]
     s3 = backends.file_storage("s3://key:se%2Fcret@bucket?endpoint_url=http://s3:9000&region=eu", HERE)["OPTIONS"]
     assert s3 == {
         "access_key": "key",
@@ -38,6 +39,13 @@ def test_addresses_name_postgresql_redis_and_s3() -> None:
         "file_overwrite": True,
         "default_acl": None,
     }
+
+
+def test_postgresql_ends_transactions_that_do_nothing_and_keeps_what_the_address_says() -> None:
+    url = "postgres://u:p@db:5432/sales?connect_timeout=3&options=-c%20jit%3Doff"
+    options = backends.databases(url, HERE, idle_transaction_seconds=1.5)["default"]["OPTIONS"]
+    assert options["options"] == "-c idle_in_transaction_session_timeout=1500 -c jit=off"
+    assert (options["connect_timeout"], options["keepalives_idle"]) == (3, 30)
 
 
 def test_s3_credentials_may_come_from_the_machine() -> None:
