@@ -1,32 +1,22 @@
 """Files that a job leaves in the storage."""
 
-import io
-import tempfile
 import uuid
 from collections.abc import Iterable
 
-from django.core.files import File
 from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 
 from reports.models import RejectedRows
+from uploads import streams
 from uploads.cleanup import listing, remove_folder
-
-# A result larger than this is written by way of a temporary file instead of memory.
-SPOOL_BYTES = 8 * 1024 * 1024
 
 
 def store_csv(lines: Iterable[str], *, job_id: uuid.UUID, token: uuid.UUID) -> str:
-    """Store the result CSV and return its name in the storage.
+    """Store the result CSV while it is made, and return its name in the storage.
 
     The name carries the claim's token: a worker that has lost its claim writes beside its successor's file.
     """
-    with tempfile.SpooledTemporaryFile(SPOOL_BYTES) as spool:
-        text = io.TextIOWrapper(spool, encoding="utf-8", newline="")
-        text.writelines(lines)
-        text.detach()
-        spool.seek(0)
-        return default_storage.save(f"jobs/{job_id}/result-{token.hex}.csv", File(spool))
+    return default_storage.save(f"jobs/{job_id}/result-{token.hex}.csv", streams.of_lines(lines))
 
 
 def store_rejected(lines: bytes, *, job_id: uuid.UUID, token: uuid.UUID, start: int) -> str:

@@ -145,13 +145,13 @@ def _s3_client() -> Any:
         # Repeats what failed for a moment (500, 502, 503, SlowDown, broken connections, timeouts) with growing pauses,
         # and no more when most things fail.
         retries={"mode": "standard", "total_max_attempts": 3},
-        # Threads of a process share one client: 32 requests of a web process, or 16 calls of gRPC, and a window's parts.
-        # A connection more than this would be closed after each use.
+        # Threads of a process share one client: 32 requests of a web process, or 16 calls of gRPC, and a window's
+        # parts. A connection more than this would be closed after each use.
         max_pool_connections=48,
         # A connection that a firewall has dropped without a word is found out before a job waits for it.
         tcp_keepalive=True,
-        # Newer checksums by default make bodies that other stores than AWS may not take. What is sent is signed with its
-        # hash, or goes through TLS; and a part's hash is in our database.
+        # Newer checksums by default make bodies that other stores than AWS may not take. What is sent is signed with
+        # its hash, or goes through TLS; and a part's hash is in our database.
         request_checksum_calculation="when_required",
         response_checksum_validation="when_required",
     )

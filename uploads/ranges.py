@@ -6,9 +6,19 @@ An *edition* tells what was in an object when it was looked at: S3's ETag; in a 
 import errno
 import os
 import stat
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar, cast
 
 from django.core.files.storage import default_storage
+
+if TYPE_CHECKING:
+    from uploads.s3 import Storage
+
+T = TypeVar("T")
+# Objects that are asked for at a time. A window may be in as many parts as it has MiB.
+AT_ONCE = 8
 
 # What a name that leads to no file of ours is told by; anything else is the storage's failure.
 _NO_FILE = (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP, errno.EACCES)
@@ -28,10 +38,8 @@ class Found:
 
 def look(name: str) -> Found:
     """What is stored under `name`. Raises `NotThere`, also for what cannot be read as a file."""
-    if _is_s3():
-        from uploads import s3
-
-        return s3.look(default_storage, name)
+    if is_remote():
+        return _remote().look(name)
     path = default_storage.path(name)
     try:
         status = os.stat(path)  # noqa: PTH116  (a path of the storage)
@@ -51,10 +59,8 @@ def read(name: str, start: int, size: int, *, edition: str = "") -> bytes:
     """
     if not size:
         return b""
-    if _is_s3():
-        from uploads import s3
-
-        return s3.read(default_storage, name, start, size, edition=edition)
+    if is_remote():
+        return _remote().read_range(name, start, size, edition=edition)
     try:
         with default_storage.open(name, "rb") as file:
             file.seek(start)
@@ -67,9 +73,25 @@ def read(name: str, start: int, size: int, *, edition: str = "") -> bytes:
     return data
 
 
-def _is_s3() -> bool:
-    """Told by what django-storages' S3 storage alone has: to import its class takes time and memory."""
-    return hasattr(default_storage, "bucket")
+def together(read_one: Callable[[T], bytes], items: Sequence[T]) -> Iterator[bytes]:
+    """`read_one` of each of the `items`, in their order; side by side where each of them has to be waited for.
+
+    The threads end with it, since a pool that lasts would not survive a fork.
+    """
+    if len(items) < 2 or not is_remote():
+        yield from map(read_one, items)
+        return
+    with ThreadPoolExecutor(min(len(items), AT_ONCE), thread_name_prefix="ranges") as pool:
+        yield from pool.map(read_one, items)
+
+
+def is_remote() -> bool:
+    """Whether files are in S3. Told by what our storage for it alone has: to import its class takes time and memory."""
+    return hasattr(default_storage, "read_range")
+
+
+def _remote() -> "Storage":
+    return cast("Storage", default_storage)
 
 
 def _edition(status: os.stat_result) -> str:

@@ -1,5 +1,7 @@
 """Reading an upload's bytes back, across its parts."""
 
+from typing import NamedTuple
+
 from uploads import ranges
 from uploads.models import Part, Upload
 
@@ -20,23 +22,42 @@ class PartChanged(PartLost):
         self.args = ("The file was changed or removed in the storage after it had been imported.",)
 
 
+class _Stretch(NamedTuple):
+    """`size` bytes of a part, from the part's byte `start` on."""
+
+    part: Part
+    start: int
+    size: int
+
+
 def read(upload: Upload, start: int, size: int) -> bytes:
-    """The `size` bytes from `start` on; they must have been received. Raises `PartLost`."""
+    """The `size` bytes from `start` on; they must have been received. Raises `PartLost`, and
+    `uploads.storage.StorageAway`."""
     end = start + size
+    wanted = _stretches(_parts_between(upload, start, end), start, end)
     pieces: list[bytes] = []
     position = start
-    for part in _parts_between(upload, start, end):
-        if part.offset > position:
-            break
-        wanted = min(end, part.offset + part.size) - position
-        piece = _read_part(part, position - part.offset, wanted)
-        if len(piece) != wanted:
+    for stretch, piece in zip(wanted, ranges.together(_read, wanted), strict=False):
+        if len(piece) != stretch.size:
             raise PartLost(position + len(piece))
         pieces.append(piece)
-        position += wanted
+        position += stretch.size
     if position != end:
         raise PartLost(position)
     return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+
+def _stretches(parts: list[Part], start: int, end: int) -> list[_Stretch]:
+    """What of each part is in ``[start, end)``, up to the first gap between them."""
+    found: list[_Stretch] = []
+    position = start
+    for part in parts:
+        if part.offset > position:
+            break
+        size = min(end, part.offset + part.size) - position
+        found.append(_Stretch(part, position - part.offset, size))
+        position += size
+    return found
 
 
 def _parts_between(upload: Upload, start: int, end: int) -> list[Part]:
@@ -46,8 +67,9 @@ def _parts_between(upload: Upload, start: int, end: int) -> list[Part]:
     return list(parts.filter(offset__gte=first or 0, offset__lt=end))
 
 
-def _read_part(part: Part, start: int, size: int) -> bytes:
+def _read(stretch: _Stretch) -> bytes:
+    part = stretch.part
     try:
-        return ranges.read(part.storage_name, start, size, edition=part.edition)
+        return ranges.read(part.storage_name, stretch.start, stretch.size, edition=part.edition)
     except ranges.NotThere:
         raise (PartChanged if part.borrowed else PartLost)(part.offset) from None

@@ -30,6 +30,7 @@ def test_addresses_name_postgresql_redis_and_s3() -> None:
     assert backends.caches(redis)["default"]["LOCATION"] == redis
     assert "options" not in database["OPTIONS"]
     s3 = backends.file_storage("s3://key:se%2Fcret@bucket?endpoint_url=http://s3:9000&region=eu", HERE)["OPTIONS"]
+    client = s3.pop("client_config")
     assert s3 == {
         "access_key": "key",
         "secret_key": "se/cret",
@@ -39,6 +40,13 @@ def test_addresses_name_postgresql_redis_and_s3() -> None:
         "file_overwrite": True,
         "default_acl": None,
     }
+    assert (client.connect_timeout, client.read_timeout, client.retries["mode"]) == (3, 10, "standard")
+
+
+def test_the_address_by_which_browsers_reach_the_store_may_be_another() -> None:
+    url = "s3://bucket?endpoint_url=http://s3:9000&public_url=https://files.example.com"
+    options = backends.file_storage(url, HERE)["OPTIONS"]
+    assert (options["endpoint_url"], options["public_url"]) == ("http://s3:9000", "https://files.example.com")
 
 
 def test_postgresql_ends_transactions_that_do_nothing_and_keeps_what_the_address_says() -> None:
