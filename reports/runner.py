@@ -2,6 +2,7 @@
 
 import logging
 import threading
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from types import TracebackType
@@ -10,21 +11,29 @@ from django.conf import settings
 from django.core.files.storage import default_storage
 from django.db import DatabaseError, close_old_connections, connection
 
-from reports import checkpoints, events, lifecycle, results, stopping
+from reports import checkpoints, events, lifecycle, results, splits, stopping
 from reports.engine import EngineError
 from reports.lifecycle import Claim, ClaimLost
 from reports.pipelines import FoldedWindow, pipeline_for
 from reports.windows import Folded, Windows
 from uploads.reader import PartChanged, PartLost
+from uploads.storage import StorageAway
 
 logger = logging.getLogger(__name__)
+# What is packed must be unpacked from its beginning by whoever takes the job up. A turn lasts so many times as long as
+# that did, or turns would be all there is.
+SEEK_SHARE = 4.0
 
 
 def run_all() -> int:
-    """Claim and run jobs until none is runnable or the worker is being stopped; returns how many claims there were."""
+    """Run jobs, and where there is none to claim, help with those of others, until there is nothing to do or the worker
+    is being stopped; returns how many claims and helps there were."""
     worked = 0
-    while not stopping.requested() and (claim := lifecycle.claim()):
-        run(claim)
+    while not stopping.requested():
+        if claim := lifecycle.claim():
+            run(claim)
+        elif not splits.help_one():
+            break
         worked += 1
     return worked
 
@@ -46,6 +55,11 @@ def run(claim: Claim) -> None:
     except PartLost as error:
         logger.error("job %s: %s", claim.job_id, error)
         lifecycle.fail(claim, code="upload_damaged", message=f"{error} Upload the file again.")
+    except StorageAway as error:
+        # It may be away for hours: that is no reason to give the job up, which goes on when the lease has run out.
+        logger.warning("job %s: the storage is away", claim.job_id)
+        with suppress(DatabaseError):
+            lifecycle.note_error(claim, error, counts=False)
     except Exception as error:
         # A defect, or a service that is down. The lease runs out and the job is tried again, MAX_ATTEMPTS times.
         logger.exception("job %s: attempt failed", claim.job_id)
@@ -57,6 +71,7 @@ def _run(claim: Claim, lease: "_Lease") -> None:
     job = claim.rows().select_related("upload").first()
     if job is None:
         raise ClaimLost
+    turn_ends = time.monotonic() + settings.TURN_SECONDS
     with Windows(job) as windows:
         while True:
             if not lease.go_on():
@@ -71,6 +86,10 @@ def _run(claim: Claim, lease: "_Lease") -> None:
             if folded.window.settle is not None:
                 windows.fold_ahead()
             windows.committed(_commit(claim, folded))
+            if time.monotonic() > turn_ends + SEEK_SHARE * windows.seek_seconds and lifecycle.others_wait(claim):
+                windows.keep()
+                lifecycle.step_back(claim)
+                return
         if not windows.at_end:
             windows.keep()
             lifecycle.release(claim, wanted_bytes=windows.wanted_bytes)
@@ -89,7 +108,8 @@ def _commit(claim: Claim, folded: Folded) -> FoldedWindow:
             settled = settled.settle()
         assert settled.context is not None
         if settled.rejected:
-            name = results.store_rejected(settled.rejected, job_id=claim.job_id, token=claim.token, start=folded.start)
+            lines = b"".join(settled.rejected)
+            name = results.store_rejected(lines, job_id=claim.job_id, token=claim.token, start=folded.start)
             stored.append(name)
         return lifecycle.Window(
             start=folded.start,
@@ -100,7 +120,7 @@ def _commit(claim: Claim, folded: Folded) -> FoldedWindow:
             bad_rows=settled.bad_rows,
             context=settled.context,
             rejected_name="".join(stored),
-            rejected_rows=settled.rejected_rows,
+            rejected_rows=len(settled.rejected),
         )
 
     with _files(stored):

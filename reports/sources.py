@@ -1,5 +1,6 @@
 """A job's file as a stream of windows: the upload's bytes as they are, or what is packed in them."""
 
+import time
 import uuid
 from collections import OrderedDict
 from typing import NamedTuple, Protocol
@@ -26,7 +27,9 @@ class Data(NamedTuple):
 
 
 class Source(Protocol):
-    """Where a job's windows come from."""
+    """Where a job's windows come from. `seek_seconds` is what it took to get to where they begin."""
+
+    seek_seconds: float
 
     @property
     def position(self) -> int:
@@ -55,6 +58,7 @@ class PlainSource:
 
     def __init__(self, position: int) -> None:
         self.position = position
+        self.seek_seconds = 0.0
 
     @property
     def bytes_done(self) -> int:
@@ -76,6 +80,7 @@ class PackedSource:
 
     def __init__(self, position: int, limits: Limits) -> None:
         self.position = 0
+        self.seek_seconds = 0.0
         self._unpacker = Unpacker(limits)
         self._buffer = b""
         self._skip = position
@@ -85,8 +90,10 @@ class PackedSource:
         return self._unpacker.packed
 
     def read(self, upload: Upload, size: int) -> Data | None:
+        began = time.monotonic()
         while self.position < self._skip:
             piece = self._unpack(upload, min(self._skip - self.position, _PIECE_BYTES))
+            self.seek_seconds = time.monotonic() - began
             if not piece:
                 return None
             self.position += len(piece)

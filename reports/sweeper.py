@@ -36,7 +36,8 @@ def sweep() -> None:
 class Sweeper:
     """Sweeps in a thread until it is stopped, and tells with every sweep that this worker is alive."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, hands: int = 1) -> None:
+        self._hands = hands
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._sweep_until_stopped, name="sweeper", daemon=True)
 
@@ -54,7 +55,7 @@ class Sweeper:
     def _sweep_until_stopped(self) -> None:
         wait, sign_of_life = 0.0, workers.arrive
         while not self._stopped.wait(wait):
-            if _survives(sign_of_life):
+            if _survives(sign_of_life, self._hands):
                 sign_of_life = workers.note
             _survives(sweep)
             connection.close()
@@ -64,10 +65,10 @@ class Sweeper:
         connection.close()
 
 
-def _survives(act: Callable[[], None]) -> bool:
+def _survives(act: Callable[..., None], *arguments: int) -> bool:
     """Whether `act` went well. What went wrong is tried again by the next sweep."""
     try:
-        act()
+        act(*arguments)
     except Exception:
         logger.exception("%s failed; the next sweep tries again", act.__name__)
         return False

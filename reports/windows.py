@@ -1,7 +1,8 @@
 """A job's windows, read and folded one after another.
 
-While a window that is slow to commit is being committed, since it writes its rows, the next one is folded already. That
-is a matter of speed alone: what was folded ahead and is not committed is as if it had never been.
+While a window that is slow to commit is being committed, since it writes its rows, the next one is folded already; and
+of a large file other workers fold stretches ahead (`reports.splits`). That is a matter of speed alone: what was folded
+ahead and is not committed is as if it had never been.
 """
 
 import copy
@@ -15,6 +16,7 @@ from reports.limits import limits
 from reports.models import Job
 from reports.pipelines import FoldedWindow, pipeline_for
 from reports.sources import Data
+from reports.splits import Ahead
 from uploads.reader import PartChanged, PartLost
 
 
@@ -38,6 +40,8 @@ class Windows:
         self._size = self._pipeline.window_bytes
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="fold-ahead")
         self._ahead: tuple[Data, Future[FoldedWindow]] | None = None
+        # What is packed can be unpacked from its beginning alone.
+        self._splits = Ahead(self._job) if isinstance(self._source, sources.PlainSource) else None
         self.at_end = False
 
     def __enter__(self) -> "Windows":
@@ -59,6 +63,8 @@ class Windows:
 
         Raises `reports.engine.EngineError`, `uploads.reader.PartLost` and `PartChanged`.
         """
+        if self._splits is not None and (helped := self._helped()) is not None:
+            return self._advance(helped)
         while (taken := self._take()) is not None:
             data, window = taken
             if window.context is not None and (window.consumed or data.final):
@@ -66,6 +72,11 @@ class Windows:
             # Not even one record ended: look at more at once.
             self._size *= 2
         return None
+
+    @property
+    def seek_seconds(self) -> float:
+        """What it took to get to where this worker took the job up, and will take the next one."""
+        return self._source.seek_seconds if self._source is not None else 0.0
 
     def fold_ahead(self) -> None:
         """Begin with the window that follows the one that `next` has given."""
@@ -82,6 +93,17 @@ class Windows:
     def keep(self) -> None:
         """The job is let go, to go on when more bytes have come, perhaps here."""
         sources.keep(self._job, self._source)
+
+    def _helped(self) -> FoldedWindow | None:
+        """The next window as another worker has folded it. Otherwise it is to end where the next of theirs begins."""
+        assert self._splits is not None
+        self._job.upload.refresh_from_db(fields=["state", "offset", "length"])
+        next_start = self._splits.lay_out()
+        if (window := self._splits.take()) is not None:
+            return window
+        if next_start is not None and next_start - self._job.position <= 2 * self._size:
+            self._size = next_start - self._job.position
+        return None
 
     def _take(self) -> tuple[Data, FoldedWindow] | None:
         if self._ahead is not None:

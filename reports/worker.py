@@ -23,8 +23,10 @@ def begin(**kwargs: Any) -> None:
 
 
 @worker_ready.connect
-def start_beside(**kwargs: Any) -> None:
-    for made in (Sweeper(), Deliverer()):
+def start_beside(sender: Any, **kwargs: Any) -> None:
+    # Celery's command sends its consumer, a worker inside another program itself.
+    worker = getattr(sender, "controller", sender)
+    for made in (Sweeper(hands=getattr(worker, "concurrency", 1)), Deliverer()):
         _beside.append(made)
         made.start()
 

@@ -296,6 +296,8 @@ FOLD_THREADS = env.int("FOLD_THREADS", default=0)
 MAX_RECORD_BYTES = env.int("MAX_RECORD_BYTES", default=4 * MIB)
 # More different departments than this are a sign of the wrong column. A million take some 400 MiB of a worker.
 MAX_DEPARTMENTS = env.int("MAX_DEPARTMENTS", default=1_000_000)
+# A worker that has had a job for so long lets another that waits go first, between two windows.
+TURN_SECONDS = env.float("TURN_SECONDS", default=5.0)
 # So many rejected rows are listed in the report about them; all are counted.
 MAX_REJECTED_ROWS = env.int("MAX_REJECTED_ROWS", default=1_000_000)
 # How long a worker may be silent before another takes its job. It renews three times as often.

@@ -120,7 +120,7 @@ class Aggregator:
             window = fold(data, self.layout, final=final, before=self._before, means=self._means)
             self._result.merge(window.partial)
             self._before = window.after(self._before)
-            self._rejected(window.rejected)
+            self._rejected(b"".join(window.rejected))
             consumed = window.consumed
         self.position += consumed
         # Where not even one record ended, look at more at once.

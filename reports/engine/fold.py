@@ -5,7 +5,7 @@ quote is parsed by pyarrow, and one with quotes goes record by record through Py
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
@@ -36,14 +36,13 @@ class Before:
 class Window:
     """`consumed` bytes from the window's beginning were folded; 0 means that its first record does not end in it.
 
-    `rejected` are the report's lines of its first `rejected_rows` bad rows. `skipping` is
-    for the next window's `Before`.
+    `rejected` are the report's lines of its first bad rows, as many as there is room for. `skipping` is for the next
+    window's `Before`.
     """
 
     consumed: int
     partial: Partial
-    rejected: bytes = b""
-    rejected_rows: int = 0
+    rejected: Sequence[bytes] = ()
     skipping: bool = False
 
     def after(self, before: Before) -> Before:
@@ -82,18 +81,18 @@ def _fold(data: Data, layout: Layout, final: bool, before: Before, means: Means)
             return Window(consumed, Partial.of(layout), skipping=not final)
     merged, end = Partial.of(layout), start
     rejected: list[bytes] = []
-    allowed = room = max(means.limits.rejected_rows - before.bad_rows, 0)
+    room = max(means.limits.rejected_rows - before.bad_rows, 0)
     for block in _blocks(data, start, layout, final=final, means=means, room=room):
         bad = block.bad[:room]
         room -= len(bad)
-        rejected.append(rejects.lines(data, bad, layout, first=before.rows + merged.rows))
+        rejected += rejects.lines(data, bad, layout, first=before.rows + merged.rows)
         merged.merge(block.partial)
         end, skipping = block.end, block.skipping
     if skipping:
         # What is left of the line may begin in the middle of a character, which the next window must see whole.
         end = text.whole_characters(data)
     merged.totals.check(means.limits)
-    return Window(end, merged, b"".join(rejected), allowed - room, skipping)
+    return Window(end, merged, rejected, skipping)
 
 
 def _blocks(data: Data, start: int, layout: Layout, *, final: bool, means: Means, room: int) -> Iterator[Block]:

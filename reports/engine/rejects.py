@@ -24,7 +24,7 @@ def note(layout: Layout, text: str) -> str:
     return records.line(["", *([""] * layout.width), text])
 
 
-def lines(data: Data, bad: Iterable[BadRow], layout: Layout, *, first: int) -> bytes:
+def lines(data: Data, bad: Iterable[BadRow], layout: Layout, *, first: int) -> list[bytes]:
     """A line for each bad row of `data`; `first` is the number of rows before it in the file, whose rows count from 1.
 
     Fields beyond the header's come behind the error, so that the columns stay in line.
@@ -48,7 +48,12 @@ def lines(data: Data, bad: Iterable[BadRow], layout: Layout, *, first: int) -> b
             out.append(b"%d,%b,%b\n" % (number, raw, told))
         else:
             out.append(_line(number, raw, told.decode(), row, layout))
-    return b"".join(out)
+    return out
+
+
+def renumbered(lines: Iterable[bytes], by: int) -> list[bytes]:
+    """The same lines with `by` added to each one's number: what they were made from has so many rows before it."""
+    return [b"%d,%b" % (int(number) + by, rest) for number, _, rest in (line.partition(b",") for line in lines)]
 
 
 def _line(number: int, raw: bytes, told: str, row: BadRow, layout: Layout) -> bytes:

@@ -12,6 +12,7 @@ is no longer there, hits no row, and its transaction is rolled back: the window 
 Times of leases are the database's clock alone; a worker's clock may be wrong.
 """
 
+from reports.lifecycle.changes import lease_end
 from reports.lifecycle.claims import (
     Claim,
     ClaimLost,
@@ -22,8 +23,10 @@ from reports.lifecycle.claims import (
     complete,
     fail,
     note_error,
+    others_wait,
     release,
     renew,
+    step_back,
     write,
 )
 from reports.lifecycle.orders import cancel, check_open_jobs, create, process, retry, run_again
@@ -48,13 +51,16 @@ __all__ = [
     "fail",
     "finish_undos",
     "hint_if_runnable",
+    "lease_end",
     "note_error",
+    "others_wait",
     "process",
     "release",
     "renew",
     "retry",
     "run_again",
     "runnable",
+    "step_back",
     "undo",
     "upload_progressed",
     "write",

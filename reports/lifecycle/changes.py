@@ -13,7 +13,7 @@ from django.db.models.functions import Now
 from accounts.errors import not_found
 from reports import attempts, events, notifications, turns
 from reports.lifecycle.queue import hint_next
-from reports.models import FINISHED, Attempt, Job
+from reports.models import FINISHED, Attempt, Job, Split
 from reports.webhooks import outbox
 
 Status = Job.Status
@@ -32,6 +32,7 @@ def finish(
             status=status, token=None, lease_until=None, finished_at=Now(), version=F("version") + 1, **fields
         )
         if finished:
+            Split.objects.filter(job=job_id).delete()
             attempts.end(job_id, outcome or Attempt.Outcome(status.value))
             if status != Status.CANCELLED:
                 outbox.write_end(job_id)

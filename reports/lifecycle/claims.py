@@ -128,8 +128,22 @@ def commit_window(claim: Claim, settle: Window | Callable[[], Window]) -> Window
     return window
 
 
+def others_wait(claim: Claim) -> bool:
+    """Whether another job is runnable that no worker has."""
+    return queue.runnable().exclude(pk=claim.job_id).exists()
+
+
+def step_back(claim: Claim) -> None:
+    """Give the job back, to go on after those that wait: a large one must not keep the small ones from their turn."""
+    _give_back(claim, wanted_bytes=0, attempt_over=False)
+
+
 def release(claim: Claim, *, wanted_bytes: int = 0) -> None:
     """Give the job back, to go on later: `wanted_bytes` more have not come yet, or this worker is being stopped."""
+    _give_back(claim, wanted_bytes=wanted_bytes, attempt_over=not wanted_bytes)
+
+
+def _give_back(claim: Claim, *, wanted_bytes: int, attempt_over: bool) -> None:
     with transaction.atomic():
         released = claim.rows().update(
             token=None,
@@ -138,7 +152,7 @@ def release(claim: Claim, *, wanted_bytes: int = 0) -> None:
             attempt=F("attempt") - 1,
             version=F("version") + 1,
         )
-        if released and not wanted_bytes:
+        if released and attempt_over:
             attempts.end(claim.job_id, Attempt.Outcome.RELEASED)
         # Cancelling may have been asked for while the lease was held, up to this moment.
         idle = Job.objects.filter(lease_until=None, cancel_requested=True, status__in=OPEN)
@@ -146,9 +160,10 @@ def release(claim: Claim, *, wanted_bytes: int = 0) -> None:
             announce(claim.job_id)
 
 
-def note_error(claim: Claim, error: Exception) -> None:
-    """Something unexpected ended the attempt. The job itself goes on when the lease has run out."""
-    if claim.rows().exists():
+def note_error(claim: Claim, error: Exception, *, counts: bool = True) -> None:
+    """Something unexpected ended the attempt, which `counts` among those that a job has. The job itself goes on when the
+    lease has run out."""
+    if claim.rows().update(attempt=F("attempt") - (not counts)):
         attempts.end(claim.job_id, Attempt.Outcome.CRASHED, error=f"{type(error).__name__}: {error}")
 
 

@@ -8,6 +8,8 @@ from django.db import transaction
 from django.db.models import F
 from django.utils.translation import gettext as _
 
+from accounts import audit
+from accounts.acts import Act
 from accounts.errors import Refusal
 from accounts.models import User
 from reports.lifecycle.changes import announce, finish, reload
@@ -26,6 +28,7 @@ def create(upload: Upload, *, kind: str = DEFAULT_KIND, options: Mapping[str, An
     """
     check_open_jobs(upload.owner)
     job = Job.objects.create(owner=upload.owner, upload=upload, kind=kind, options=dict(options or {}))
+    _record(Act.JOB_MADE, job)
     announce(job.pk)
     transaction.on_commit(lambda: hint_if_runnable(job.pk))
     return job
@@ -49,8 +52,11 @@ def cancel(job: Job) -> None:
     Raises `Refusal`: 409 when the job has ended already (of cancelling and finishing, one wins), 404 when it is gone.
     """
     opened = Job.objects.filter(pk=job.pk, status__in=OPEN)
-    changed = finish(job.pk, opened.filter(free()), Status.CANCELLED)
-    changed = changed or opened.update(cancel_requested=True, version=F("version") + 1) == 1
+    with transaction.atomic():
+        changed = finish(job.pk, opened.filter(free()), Status.CANCELLED)
+        changed = changed or opened.update(cancel_requested=True, version=F("version") + 1) == 1
+        if changed:
+            _record(Act.JOB_CANCELLED, job)
     reload(job)
     if not changed:
         raise Refusal("job_finished", _("The job has ended already; there is nothing to cancel."), status=409)
@@ -76,6 +82,7 @@ def retry(job: Job) -> None:
         if not changed:
             reload(job)
             raise Refusal("job_not_retryable", _("Only failed or cancelled jobs can be retried."), status=409)
+        _record(Act.JOB_RETRIED, job)
         announce(job.pk)
         transaction.on_commit(lambda: hint_if_runnable(job.pk))
     reload(job)
@@ -94,6 +101,10 @@ def run_again(job: Job, options: Mapping[str, Any], *, kind: str = "") -> Job:
     Raises `Refusal` (410, 429).
     """
     return process(job.upload, options, kind=kind or job.kind)
+
+
+def _record(act: Act, job: Job) -> None:
+    audit.record(act, job, account=job.owner_id, label=job.upload.filename)
 
 
 def _hold_file(upload: Upload) -> tuple[User, Upload]:

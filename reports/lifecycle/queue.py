@@ -28,7 +28,10 @@ def runnable() -> QuerySet[Job]:
 def in_order() -> QuerySet[Job]:
     """Runnable jobs in the order in which they are claimed."""
     turn = Job.objects.filter(owner=OuterRef("owner")).values("owner").annotate(at=Max("claimed_at")).values("at")
-    queue = runnable().annotate(turn=Subquery(turn)).order_by(F("turn").asc(nulls_first=True), "created_at", "pk")
+    # Of an owner's jobs that nobody has begun with come first, then the one that has waited longest for its next turn:
+    # a large one must not keep the small ones behind it waiting.
+    last, own = F("turn").asc(nulls_first=True), F("claimed_at").asc(nulls_first=True)
+    queue = runnable().annotate(turn=Subquery(turn)).order_by(last, own, "created_at", "pk")
     return queue.only("pk", "kind", "owner_id", "token", "position")
 
 

@@ -52,6 +52,9 @@ class Worker(models.Model):
     name = models.CharField(max_length=255, unique=True, help_text="Host and process.")
     started_at = models.DateTimeField()
     seen_at = models.DateTimeField()
+    hands = models.IntegerField(db_default=1, help_text="How many jobs it can work on at a time.")
+
+    objects: ClassVar[models.Manager["Worker"]]
 
     def __str__(self) -> str:
         return self.name

@@ -35,8 +35,8 @@ class Column:
 class FoldedWindow:
     """`consumed` bytes were folded into `state`; 0 means that the window's first record does not end in it.
 
-    `rejected` are the lines of so many of its bad rows for the report of rejected rows. `settle`, if there is one, is
-    called in the transaction that commits the window: it writes what the window gives, and returns the window as it
+    `rejected` are lines for the report of rejected rows, of each of its first bad rows one. `settle`, if there is one,
+    is called in the transaction that commits the window: it writes what the window gives, and returns the window as it
     turned out.
     """
 
@@ -45,8 +45,7 @@ class FoldedWindow:
     bad_rows: int
     state: bytes
     context: Context | None
-    rejected: bytes = b""
-    rejected_rows: int = 0
+    rejected: Sequence[bytes] = ()
     settle: Callable[[], "FoldedWindow"] | None = None
 
 
@@ -107,6 +106,20 @@ class Pipeline(ABC):
 
         Raises `reports.engine.EngineError` when the file cannot be read.
         """
+
+    def cut(self, data: bytes, context: Context) -> int | None:
+        """Where in `data`, which begins anywhere in the file, a record begins, most likely. None where there is no
+        telling, or where no window can be folded apart from those before it."""
+        return None
+
+    def fold_apart(self, data: bytes, job: Job) -> FoldedWindow:
+        """Fold the whole records of `data`, from the middle of `job`'s file, as if no rows came before. Where `cut`
+        tells something alone."""
+        raise NotImplementedError
+
+    def join(self, window: FoldedWindow, job: Job) -> FoldedWindow | None:
+        """What `fold_apart` gave, as it is behind what has been folded of `job`; None where it does not follow."""
+        raise NotImplementedError
 
     @abstractmethod
     def merge(self, states: Sequence[bytes]) -> bytes:

@@ -156,8 +156,7 @@ class RowsPipeline(Pipeline):
             window,
             bad_rows=len(judged.reasons),
             state=_state(counted, utf8=read.utf8),
-            rejected="".join(lines).encode("utf-8", "replace"),
-            rejected_rows=len(listed),
+            rejected=[line.encode("utf-8", "replace") for line in lines],
             settle=None,
         )
 

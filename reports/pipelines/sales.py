@@ -12,9 +12,10 @@ from django.conf import settings
 from django.utils.translation import gettext_lazy as _
 
 from reports import bulk, results
-from reports.engine import Before, Layout, Means, Partial, columns, detect_layout, fold
+from reports.engine import START, Before, Layout, Means, Partial, columns, detect_layout, fold
+from reports.engine.cuts import record_start
 from reports.engine.numbers import Number, text, total
-from reports.engine.rejects import header, note
+from reports.engine.rejects import header, note, renumbered
 from reports.engine.result import csv_lines
 from reports.limits import limits
 from reports.models import DepartmentTotal, Job, MonthTotal
@@ -67,8 +68,32 @@ class SalesPipeline(Pipeline):
             state=window.partial.encode(),
             context={"layout": _stored(layout), "skipping": window.skipping},
             rejected=window.rejected,
-            rejected_rows=window.rejected_rows,
         )
+
+    def cut(self, data: bytes, context: Context) -> int | None:
+        return record_start(data, Layout.from_json(context["layout"]))
+
+    def fold_apart(self, data: bytes, job: Job) -> FoldedWindow:
+        assert job.context is not None
+        layout = Layout.from_json(job.context["layout"])
+        whole, lines, position, before = Partial.of(layout), list[bytes](), 0, START
+        while position < len(data):
+            rest = data[position:] if position else data
+            window = fold(rest, layout, final=False, before=before, means=Means(limits(), settings.FOLD_THREADS))
+            if window.skipping or not window.consumed:
+                break
+            whole.merge(window.partial)
+            lines += window.rejected
+            position, before = position + window.consumed, window.after(before)
+        context = {**job.context, "skipping": False}
+        return FoldedWindow(position, whole.rows, whole.bad_rows, whole.encode(), context, lines)
+
+    def join(self, window: FoldedWindow, job: Job) -> FoldedWindow | None:
+        assert job.context is not None
+        if job.context["skipping"]:
+            return None
+        room = max(limits().rejected_rows - job.bad_rows, 0)
+        return replace(window, rejected=renumbered(window.rejected[:room], job.rows))
 
     def merge(self, states: Sequence[bytes]) -> bytes:
         return _merged(states).encode()

@@ -115,7 +115,7 @@ def test_in_one_process_the_end_alone_stops_the_sweeper(monkeypatch: pytest.Monk
 def test_a_sign_of_life_that_fails_keeps_nobody_from_sweeping(
     settings: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def fail() -> None:
+    def fail(hands: int) -> None:
         raise DatabaseError("locked")
 
     settings.SWEEP_SECONDS = 0.01
