@@ -13,6 +13,9 @@ class Outage:
     def begin(self) -> None:
         self._until = time.monotonic() + self._seconds
 
+    def end(self) -> None:
+        self._until = 0.0
+
     @property
     def is_on(self) -> bool:
         return time.monotonic() < self._until

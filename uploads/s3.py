@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import IO, Any
 
+from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError, IncompleteReadError
 from botocore.exceptions import ConnectionError as NoConnection
 from django.core.files.base import File
@@ -221,22 +222,23 @@ class Storage(S3Storage):  # type: ignore[misc]
             return
         address["UploadId"] = self.client.create_multipart_upload(**address, **kind)["UploadId"]
         try:
-            self._write_pieces(address, first, content)
+            held = [first]
+            del first
+            self._write_pieces(address, held, content)
         except BaseException:
             # Of an object that never comes to be S3 would keep what was sent, for ever and unseen.
             with suppress(BotoCoreError, ClientError):
                 self.client.abort_multipart_upload(**address)
             raise
 
-    def _write_pieces(self, address: dict[str, str], piece: bytes, content: File[bytes]) -> None:
+    def _write_pieces(self, address: dict[str, str], held: list[bytes], content: File[bytes]) -> None:
+        """Write the piece that is `held` and those that follow. Nobody else holds one while the next is read."""
         parts: list[dict[str, Any]] = []
-        while piece:
+        while held[0]:
             number = len(parts) + 1
-            answer = self.client.upload_part(**address, PartNumber=number, Body=io.BytesIO(piece))
+            answer = self.client.upload_part(**address, PartNumber=number, Body=io.BytesIO(held.pop()))
             parts.append({"PartNumber": number, "ETag": answer["ETag"]})
-            # Let go of before the next one is read.
-            piece = b""
-            piece = _piece(content)
+            held.append(_piece(content))
         self.client.complete_multipart_upload(**address, MultipartUpload={"Parts": parts})
 
     @contextmanager
@@ -272,17 +274,12 @@ class Storage(S3Storage):  # type: ignore[misc]
     def _make(self) -> _Shared:
         session = self._create_session()
 
-        def options(endpoint: str | None) -> dict[str, Any]:
-            return {
-                "region_name": self.region_name,
-                "endpoint_url": endpoint,
-                "config": self.client_config,
-                "use_ssl": self.use_ssl,
-                "verify": self.verify,
-            }
-
-        resource = session.resource("s3", **options(self.endpoint_url))
-        public = session.client("s3", **options(self.public_url)) if self.public_url else resource.meta.client
+        options = {"region_name": self.region_name, "use_ssl": self.use_ssl, "verify": self.verify}
+        resource = session.resource("s3", **options, endpoint_url=self.endpoint_url, config=self.client_config)
+        # AWS redirects browsers from the address without a region, which is another than the one that was signed.
+        style = None if self.public_url else "virtual"
+        config = self.client_config.merge(Config(s3={"addressing_style": style}))
+        public = session.client("s3", **options, endpoint_url=self.public_url or None, config=config)
         return _Shared(os.getpid(), resource, threading.BoundedSemaphore(PIECES_AT_ONCE), public)
 
 

@@ -1,5 +1,6 @@
 """Files that are stored while they are made."""
 
+import io
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Any
@@ -20,21 +21,21 @@ class Pieces(File[bytes]):
 
     def chunks(self, chunk_size: int | None = None) -> Iterator[bytes]:
         if self._rest:
-            yield self._rest
+            rest, self._rest = self._rest, b""
+            yield rest
         yield from self._pieces
 
     def read(self, size: int = -1) -> bytes:
         """So many bytes, fewer only at the end."""
-        taken, left = [self._rest], size - len(self._rest)
-        while left > 0 or size < 0:
-            piece = next(self._pieces, None)
-            if piece is None:
+        # Joining a list of pieces would hold them twice.
+        taken = io.BytesIO()
+        for piece in self.chunks():
+            left = len(piece) if size < 0 else size - taken.tell()
+            taken.write(piece[:left])
+            self._rest = piece[left:]
+            if taken.tell() == size:
                 break
-            taken.append(piece)
-            left -= len(piece)
-        data = b"".join(taken)
-        data, self._rest = (data[:size], data[size:]) if size >= 0 else (data, b"")
-        return data
+        return taken.getvalue()
 
     @property
     def closed(self) -> bool:

@@ -9,6 +9,7 @@ from django.test import Client
 
 from salesagg import backends
 from tests.services import S3
+from tests.services.unwell import Unwell
 
 CHUNK = "application/offset+octet-stream"
 
@@ -85,3 +86,14 @@ def in_s3(s3: S3, settings: Any) -> Iterator[S3]:
     yield s3
     for name in s3.object_names():
         s3.client.delete_object(Bucket="salesagg", Key=name)
+    for begun in s3.client.list_multipart_uploads(Bucket="salesagg").get("Uploads", []):
+        s3.client.abort_multipart_upload(Bucket="salesagg", Key=begun["Key"], UploadId=begun["UploadId"])
+
+
+@pytest.fixture
+def unwell(in_s3: S3, settings: Any) -> Iterator[Unwell]:
+    """The storage is the same bucket, by way of a server that can be told to fail."""
+    between = Unwell(in_s3.port)
+    settings.STORAGES = settings.STORAGES | {"default": backends.file_storage(between.url(in_s3.url), Path())}
+    yield between
+    between.end()
