@@ -8,7 +8,7 @@ from django.shortcuts import render
 from django.utils import translation
 from django.utils.translation import gettext_lazy
 
-from accounts import credentials, ratelimit, sessions
+from accounts import audit, credentials, logcontext, origins, ratelimit, sessions
 from accounts.errors import Refusal
 from accounts.models import User
 
@@ -42,8 +42,20 @@ class TokenMiddleware:
         except Refusal as refusal:
             return refusal_response(request, refusal)
         request.user = found.user
+        request.credentials = found  # type: ignore[attr-defined]
         request._dont_enforce_csrf_checks = True  # type: ignore[attr-defined]
         return None
+
+
+class AuditMiddleware:
+    """Says whose acts are noted while a request is served; see `accounts.audit`."""
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        with audit.serving(lambda: origins.of(request)):
+            return self.get_response(request)
 
 
 class AddressLimitMiddleware:
@@ -154,7 +166,8 @@ def refusal_response(request: HttpRequest, refusal: Refusal) -> HttpResponse:
     """The answer that tells `refusal`, in the form that the caller reads."""
     response: HttpResponse
     if "text/html" in request.headers.get("Accept", ""):
-        response = render(request, "refusal.html", {"refusal": refusal}, status=refusal.status)
+        page = render(request, "refusal.html", {"refusal": refusal}, status=refusal.status)
+        response = _marked(page, refusal.code)
     else:
         response = problem_response(refusal.status, refusal.code, refusal.message)
     for name, value in refusal.headers.items():
@@ -165,8 +178,17 @@ def refusal_response(request: HttpRequest, refusal: Refusal) -> HttpResponse:
 def problem_response(status: int, code: str, detail: str, errors: list[dict[str, str]] | None = None) -> HttpResponse:
     """A refusal for programs (RFC 9457)."""
     problem: dict[str, Any] = {"code": code, "detail": detail, "status": status}
+    if request_id := logcontext.request_id():
+        problem["requestId"] = request_id
     if errors:
         problem["errors"] = errors
     # Some statuses could be kept by a cache that is told nothing; what is refused now may be served in a moment.
     headers = {"Cache-Control": "no-store"}
-    return JsonResponse(problem, status=status, headers=headers, content_type="application/problem+json")
+    response = JsonResponse(problem, status=status, headers=headers, content_type="application/problem+json")
+    return _marked(response, code)
+
+
+def _marked(response: HttpResponse, code: str) -> HttpResponse:
+    """For `accounts.observing`, which counts refusals by their codes."""
+    response.refused_as = code  # type: ignore[attr-defined]
+    return response

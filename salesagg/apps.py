@@ -7,4 +7,4 @@ class SalesaggConfig(AppConfig):
     name = "salesagg"
 
     def ready(self) -> None:
-        from salesagg import checks  # noqa: F401  (registers the checks)
+        from salesagg import checks, worker  # noqa: F401  (they register checks, and connect signals)

@@ -18,19 +18,22 @@ from twisted.internet.defer import Deferred
 
 from reports.routing import websocket_urlpatterns
 from reports.rpc.web.bridge import Bridge
-from salesagg import body_limit
+from salesagg import body_limit, observing
 from salesagg.turns import Turns
 
 body_limit.install()
+observing.install()
 # Outside of the turns: browsers' calls go elsewhere, and may last.
 http = Bridge(Turns(django_application))
 # Daphne tells no application of its end; Twisted waits for what has to be done before.
 reactor.addSystemEventTrigger("before", "shutdown", lambda: Deferred.fromFuture(asyncio.ensure_future(http.close())))
 
-application = ProtocolTypeRouter(
-    {
-        "http": http,
-        # Origin, then login, then routing: a page of another site must not open a socket with our cookie.
-        "websocket": AllowedHostsOriginValidator(AuthMiddlewareStack(URLRouter(websocket_urlpatterns))),
-    }
+application = observing.Observed(
+    ProtocolTypeRouter(
+        {
+            "http": http,
+            # Origin, then login, then routing: a page of another site must not open a socket with our cookie.
+            "websocket": AllowedHostsOriginValidator(AuthMiddlewareStack(URLRouter(websocket_urlpatterns))),
+        }
+    )
 )

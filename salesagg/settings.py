@@ -12,7 +12,7 @@ import environ
 from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
-from salesagg import backends, secret_key
+from salesagg import backends, logs, secret_key
 
 django_stubs_ext.monkeypatch()
 
@@ -100,6 +100,8 @@ MIDDLEWARE = [
     "django.middleware.locale.LocaleMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "accounts.observing.ObservingMiddleware",
+    "accounts.middleware.AuditMiddleware",
     "accounts.middleware.LanguageMiddleware",
     "accounts.middleware.AddressLimitMiddleware",
     "accounts.middleware.HeadMiddleware",
@@ -164,6 +166,8 @@ ACCOUNT_UNIQUE_EMAIL = True
 ACCOUNT_FORMS = {"add_email": "accounts.forms.AddEmailForm"}
 ACCOUNT_LOGOUT_ON_GET = False
 ACCOUNT_SESSION_REMEMBER = True
+# How long the log of who did what goes back: a year and a little, so that yearly reviews find it whole. 0: for ever.
+AUDIT_DAYS = env.int("AUDIT_DAYS", default=400)
 LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "dashboard"
 ACCOUNT_LOGOUT_REDIRECT_URL = "account_login"
@@ -329,14 +333,24 @@ TIME_ZONE = "UTC"
 USE_TZ = True
 USE_I18N = True
 
-LOGGING = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
-    "root": {"handlers": ["console"], "level": env.str("LOG_LEVEL", default="WARNING")},
-    "loggers": {
-        app: {"level": env.str("APP_LOG_LEVEL", default="INFO")}
-        for app in ("salesagg", "accounts", "uploads", "reports")
-    },
-}
+# Lines for people, or an object of JSON a line for what collects the logs of many machines.
+LOG_FORMAT = env.str("LOG_FORMAT", default="line")
+if LOG_FORMAT not in ("line", "json"):
+    raise ImproperlyConfigured("LOG_FORMAT is line or json.")
+# Ours tell what happens; of the libraries', what goes wrong.
+LOGGING = logs.configuration(
+    form=LOG_FORMAT,
+    level=env.str("LOG_LEVEL", default="WARNING"),
+    app_level=env.str("APP_LOG_LEVEL", default="INFO"),
+)
+# A line for each request. On a laptop nobody reads them.
+ACCESS_LOG = env.bool("ACCESS_LOG", default=bool(DATABASE_URL or REDIS_URL))
+
+# --- Figures
+
+# Who sends it as a bearer token may read /metrics of a web process. Empty: nobody. A web process is open to the world,
+# and behind a proxy everybody comes from the same address, so where a request comes from says nothing.
+METRICS_TOKEN = env.str("METRICS_TOKEN", default="")
+# Where a worker or gRPC process tells its figures, to whoever can reach it; 0: nowhere. One port for each process.
+METRICS_PORT = env.int("METRICS_PORT", default=0)
+METRICS_HOST = env.str("METRICS_HOST", default="127.0.0.1")

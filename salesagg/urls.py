@@ -6,7 +6,7 @@ from django.urls import include, path
 from django.utils.translation import gettext_lazy as _
 from django.views.i18n import JavaScriptCatalog
 
-from salesagg import health, reference
+from salesagg import exposition, health, reference
 from salesagg.api import api
 
 # One log-in for everybody, with its rate limits; the admin's own has none.
@@ -14,6 +14,7 @@ admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-a
 admin.site.site_header = _("Salesagg administration")
 admin.site.site_title = "Salesagg"
 
+handler500 = "salesagg.failing.server_error"
 urlpatterns = [
     path("", include("reports.urls")),
     path("uploads/", include("uploads.urls")),
@@ -27,4 +28,5 @@ urlpatterns = [
     path("texts.js", JavaScriptCatalog.as_view(packages=["salesagg"]), name="texts"),
     path("healthz", health.alive, name="healthz"),
     path("readyz", health.ready, name="readyz"),
+    path("metrics", exposition.metrics, name="metrics"),
 ]

@@ -43,6 +43,9 @@ class Problem(Out):
     status: int
     code: str = Field(description="Stable, for programs.")
     detail: str = Field(description="For people: what to do.")
+    request_id: str | None = Field(
+        default=None, description="By which the operator finds the request in the logs; as the header X-Request-ID."
+    )
     errors: list[FieldProblem] | None = Field(
         default=None, description="With the code `invalid_request`: what is invalid."
     )

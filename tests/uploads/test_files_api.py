@@ -181,7 +181,8 @@ def test_somebody_elses_file_is_as_one_that_never_was(
     for token in (strangers_token, staff):
         for method in ("GET", "DELETE"):
             theirs, none = (ask(method, f"/{pk}", token=token) for pk in (upload.pk, uuid.uuid4()))
-            assert (theirs.status_code, theirs.json()) == (none.status_code, none.json())
+            told = [{**answer.json(), "requestId": ""} for answer in (theirs, none)]
+            assert (theirs.status_code, told[0]) == (none.status_code, told[1])
             assert (theirs.status_code, theirs.json()["code"]) == (404, "not_found")
         assert names(ask("GET", token=token)) == []
     assert stored(files)

@@ -16,7 +16,7 @@ from django.db.migrations.executor import MigrationExecutor
 from reports import loop
 from reports.rpc import server, tls
 from reports.rpc.server import Server
-from salesagg import starting
+from salesagg import exposition, starting
 
 logger = logging.getLogger(__name__)
 NOTE = (
@@ -45,6 +45,7 @@ class Command(BaseCommand):
         except (ImproperlyConfigured, RuntimeError) as error:
             raise CommandError(f"gRPC cannot listen on {address}: {error}") from error
         await serving.start()
+        exposition.serve()
         self.stdout.write(f"gRPC is at {address}")
         self.stdout.flush()
         await _signal(running)
