@@ -12,8 +12,9 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from accounts import browsers, deletion, holdings, sessions, tokens
-from accounts.models import ApiToken, User
+from accounts import audit, browsers, deletion, holdings, sessions, tokens
+from accounts.acts import Act
+from accounts.models import ApiToken, AuditEntry, User
 
 admin.site.unregister(UserSession)
 
@@ -120,4 +121,48 @@ class UserSessionAdmin(admin.ModelAdmin[Any]):
 
     @admin.action(description="Sign out selected sessions", permissions=["end"])
     def end(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
+        owners = list(queryset.values_list("user", flat=True).distinct())
         self.message_user(request, f"{sessions.end(queryset)} session(s) signed out.")
+        for owner in owners:
+            audit.record(Act.SESSIONS_ENDED, account=owner)
+
+
+class ActFilter(admin.SimpleListFilter):
+    """By act, in words; the database knows codes."""
+
+    title = "act"
+    parameter_name = "action"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Any:
+        return Act.choices
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[AuditEntry]) -> QuerySet[AuditEntry]:
+        return queryset.filter(action=self.value()) if self.value() else queryset
+
+
+@admin.register(AuditEntry)
+class AuditEntryAdmin(admin.ModelAdmin[AuditEntry]):
+    """The audit log is looked at; nobody changes it, and time alone removes from it."""
+
+    list_display = ("at", "act", "actor", "account", "via", "token", "address", "object_type", "label")
+    list_filter = ("at", "via", ActFilter)
+    list_select_related = ("actor", "account")
+    search_fields = ("actor__email", "account__email", "action", "label", "=object_id", "=address", "=request_id")
+    search_help_text = "By e-mail address, act, label, or the whole id of an object or request."
+    list_per_page = 50
+    # It may have millions of entries: how many, nobody needs to know.
+    show_full_result_count = False
+    ordering = ("-pk",)
+
+    @admin.display(description="act", ordering="action")
+    def act(self, entry: AuditEntry) -> str:
+        return str(Act(entry.action).label) if entry.action in Act.values else entry.action
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: AuditEntry | None = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: AuditEntry | None = None) -> bool:
+        return False

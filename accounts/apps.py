@@ -10,6 +10,8 @@ class AccountsConfig(AppConfig):
     name = "accounts"
 
     def ready(self) -> None:
+        from accounts import noting  # noqa: F401  (it connects signals)
+
         user_logged_in.connect(_make_room, dispatch_uid="accounts.make_room")
 
 

@@ -21,6 +21,8 @@ class Credentials:
 
     user: User
     scopes: frozenset[str]
+    # What the API token is called, if it is one.
+    name: str = ""
 
 
 def from_header(header: str) -> Credentials:
@@ -37,7 +39,7 @@ def of(secret: str) -> Credentials | None:
     """Whose token `secret` is, if it is a valid one."""
     if secret.startswith(tokens.PREFIX):
         token = tokens.find(secret)
-        return Credentials(token.user, frozenset(token.scopes.split())) if token else None
+        return Credentials(token.user, frozenset(token.scopes.split()), token.name) if token else None
     validated = validate_access_token(secret)
     if validated is None:
         return None

@@ -13,7 +13,8 @@ from django.contrib.auth.hashers import UNUSABLE_PASSWORD_PREFIX
 from django.db import transaction
 from django.utils import timezone
 
-from accounts import holdings, sessions
+from accounts import audit, holdings, sessions
+from accounts.acts import Act
 from accounts.models import User
 
 logger = logging.getLogger(__name__)
@@ -37,6 +38,7 @@ def close(user: User) -> None:
         User.objects.filter(pk=user.pk).update(is_active=False, password=CLOSED, email_when_done=False)
         user.api_tokens.filter(revoked_at=None).update(revoked_at=timezone.now())
         sessions.end_all(user)
+        audit.record(Act.ACCOUNT_CLOSED, account=user)
     logger.info("account %s closed, to be deleted", user.pk)
 
 
@@ -64,10 +66,12 @@ def finish_all() -> None:
 def _erase(user: User) -> None:
     gone = False
     while not gone:
-        holdings.erase(user)
+        with audit.silence():
+            holdings.erase(user)
         with transaction.atomic():
             # An upload that was about to be created has been, or waits for this row and then finds nobody.
             closed = User.objects.select_for_update().filter(pk=user.pk).first()
             gone = closed is None or not holdings.losses(closed)
             if closed is not None and gone:
+                audit.forget(closed)
                 closed.delete()

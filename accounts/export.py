@@ -14,7 +14,7 @@ from allauth.account.models import EmailAddress
 from django.core.serializers.json import DjangoJSONEncoder
 from django.utils import timezone
 
-from accounts import holdings, sessions
+from accounts import audit, holdings, sessions
 from accounts.holdings import Entry
 from accounts.models import User
 
@@ -76,6 +76,7 @@ def _of_account(user: User) -> Iterator[Entry]:
             for session in sessions.of(user)
         ],
     )
+    yield json_entry("activity.json", audit.told(user))
 
 
 def _add(packed: zipfile.ZipFile, entry: Entry) -> None:

@@ -1,4 +1,4 @@
-"""Users, their API tokens, and the answers kept for requests that may come twice."""
+"""Users, their API tokens, the answers kept for requests that may come twice, and the log of who did what."""
 
 from typing import Any, ClassVar
 
@@ -8,6 +8,8 @@ from django.db import models
 from django.db.models.functions import Lower
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
+
+from accounts.acts import Via
 
 
 class UserManager(BaseUserManager["User"]):
@@ -103,3 +105,49 @@ class IdempotentRequest(models.Model):
 
     def __str__(self) -> str:
         return self.key
+
+
+class AuditEntry(models.Model):
+    """Something that somebody did: see `accounts.audit`. Written once; afterwards only what tells of a person who has
+    been deleted is taken out of it. The database refuses any other change (migration 0004)."""
+
+    at = models.DateTimeField(auto_now_add=True)
+    action = models.CharField(max_length=32, help_text="One of `accounts.acts.Act`.")
+    account = models.ForeignKey(
+        User,
+        on_delete=models.SET_NULL,
+        null=True,
+        db_index=False,
+        related_name="+",
+        help_text="Whose things it is about; empty: nobody's, or somebody's who has been deleted.",
+    )
+    actor = models.ForeignKey(
+        User,
+        on_delete=models.SET_NULL,
+        null=True,
+        related_name="+",
+        help_text="Who did it; empty: nobody who was logged in, or somebody who has been deleted.",
+    )
+    via = models.CharField(max_length=8, choices=Via)
+    token = models.CharField(max_length=100, blank=True, help_text="The name of the API token that it came with.")
+    address = models.CharField(max_length=45, blank=True, help_text="From where; of IPv6 the network.")
+    object_type = models.CharField(max_length=32, blank=True)
+    object_id = models.CharField(max_length=64, blank=True)
+    label = models.CharField(max_length=200, blank=True, help_text="What the object was called then.")
+    request_id = models.CharField(max_length=64, blank=True, help_text="By which it is found in the logs.")
+
+    class Meta:
+        verbose_name = "audit entry"
+        verbose_name_plural = "audit log"
+        ordering = ["-pk"]
+        indexes = [
+            # A person's own, newest first.
+            models.Index(fields=["account", "-id"], name="audit_entry_of_account"),
+            # What happened to one thing.
+            models.Index(fields=["object_id"], name="audit_entry_object"),
+            # By day, and what is old enough to be forgotten.
+            models.Index(fields=["at"], name="audit_entry_age"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.action} {self.label}".strip()

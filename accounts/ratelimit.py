@@ -29,17 +29,28 @@ def count_user(user: User) -> None:
 
 def count_address(request: HttpRequest) -> None:
     """Count a request from its address, whoever sends it; a network of IPv6 is one address. Raises `Refusal` (429)."""
+    address = address_of(request)
+    if address:
+        _consume_address(address)
+
+
+def address_of(request: HttpRequest) -> str:
+    """From where a request comes; a network of IPv6 is one address. Empty as behind a server on a Unix socket: nobody
+    has one then, and all of them are not one caller."""
     try:
-        address = get_ip(request)
+        return str(get_ip(request))
     except PermissionDenied:
-        # As behind a server on a Unix socket: nobody has one, and all of them are not one caller.
-        return
-    _consume_address(address)
+        return ""
 
 
 def count_ip(ip: str) -> None:
     """The same for what comes otherwise than by HTTP."""
-    _consume_address(truncate_ip(ip))
+    _consume_address(network_of(ip))
+
+
+def network_of(ip: str) -> str:
+    """The address as it is counted: a network of IPv6 is one."""
+    return str(truncate_ip(ip)) if ip else ""
 
 
 def _consume_address(address: str) -> None:

@@ -13,6 +13,8 @@ from django.db.models.functions import Coalesce
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from accounts import audit
+from accounts.acts import Act
 from accounts.errors import Refusal
 from accounts.models import ApiToken, User
 
@@ -36,7 +38,7 @@ def issue(user: User, *, name: str, scopes: str = ApiToken.Scopes.WRITE, days: i
         if valid(user).count() >= MAX_VALID:
             message = _("You have %(count)s valid tokens, and more are not possible. Revoke one that you do not need.")
             raise Refusal("too_many_tokens", message % {"count": MAX_VALID}, status=409)
-        ApiToken.objects.create(
+        made = ApiToken.objects.create(
             user=user,
             name=name,
             hint=token[:HINT_LENGTH],
@@ -44,6 +46,7 @@ def issue(user: User, *, name: str, scopes: str = ApiToken.Scopes.WRITE, days: i
             scopes=scopes,
             expires_at=None if days is None else timezone.now() + timedelta(days=days),
         )
+        audit.record(Act.TOKEN_MADE, made, account=user, label=name)
     return token
 
 
@@ -71,7 +74,9 @@ def find(token: str) -> ApiToken | None:
 
 def revoke(token: ApiToken) -> None:
     """Make the token useless from now on; the record stays, to show that it was there."""
-    ApiToken.objects.filter(pk=token.pk, revoked_at=None).update(revoked_at=timezone.now())
+    with transaction.atomic():
+        if ApiToken.objects.filter(pk=token.pk, revoked_at=None).update(revoked_at=timezone.now()):
+            audit.record(Act.TOKEN_REVOKED, token, account=token.user_id, label=token.name)
 
 
 def _valid() -> Q:

@@ -1,6 +1,6 @@
 from django.urls import path
 
-from accounts.views import data, profile, sessions, tokens
+from accounts.views import activity, data, profile, sessions, tokens
 
 urlpatterns = [
     path("", profile.profile, name="account"),
@@ -9,6 +9,7 @@ urlpatterns = [
     path("sessions/", sessions.overview, name="account_sessions"),
     path("sessions/end", sessions.end_others, name="account_end_sessions"),
     path("sessions/<int:pk>/end", sessions.end, name="account_end_session"),
+    path("activity/", activity.overview, name="account_activity"),
     path("data/", data.overview, name="account_data"),
     path("export", data.export, name="account_export"),
     path("delete", data.delete, name="account_delete"),

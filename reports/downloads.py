@@ -10,7 +10,8 @@ from django.core.files.storage import default_storage
 from django.http import StreamingHttpResponse
 from django.utils.translation import gettext as _
 
-from accounts import streaming
+from accounts import audit, streaming
+from accounts.acts import Act
 from accounts.errors import Refusal
 from reports import safe_csv
 from reports.formats import FORMATS, write_safe_csv
@@ -25,6 +26,7 @@ def result(job: Job, kind: str, *, safe: bool = False) -> StreamingHttpResponse:
     """A job's result as a download, in one of `formats.FORMATS`; `safe` is for CSV. Raises `Refusal` (404, 409)."""
     file, size = opened(job, kind, safe=safe)
     content_type = FORMATS[kind].content_type
+    audit.record(Act.RESULT_DOWNLOADED, job, account=job.owner_id, label=job.upload.filename)
     return streaming.attachment(file, size=size, filename=_filename(job, "totals", kind), content_type=content_type)
 
 
@@ -57,6 +59,7 @@ def rejected(job: Job, *, safe: bool = False) -> StreamingHttpResponse:
     """The report of a job's rejected rows, put together from its windows' as it is sent. Raises `Refusal` (409)."""
     filename, content_type = _filename(job, "rejected", "csv"), "text/csv; charset=utf-8"
     chunks = rejected_chunks(job)
+    audit.record(Act.REJECTED_DOWNLOADED, job, account=job.owner_id, label=job.upload.filename)
     if not safe:
         return streaming.stream(chunks, chunks.close, filename=filename, content_type=content_type)
 

@@ -4,14 +4,19 @@ A link's address is the share's id with our signature, so that no address can be
 holds is for the database to say, so that it can be revoked.
 """
 
+import hashlib
 import uuid
 from datetime import timedelta
 
+from django.core.cache import cache
 from django.core.signing import BadSignature, Signer
+from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from accounts import audit
+from accounts.acts import Act
 from accounts.errors import Refusal
 from reports.models import Job, Share
 from reports.pipelines import pipeline_for
@@ -20,6 +25,8 @@ from reports.pipelines import pipeline_for
 DAYS = (1, 7, 30, 90)
 # More valid links to one report than anybody keeps track of.
 MAX_VALID = 20
+# What one reader looks at within so long is one reading.
+READING_SECONDS = 3600
 _signer = Signer(salt="reports.share")
 
 
@@ -33,7 +40,10 @@ def create(job: Job, *, days: int) -> Share:
         raise Refusal("no_result", _("The job has no result yet. Wait until it is done."), status=409)
     if valid(job).count() >= MAX_VALID:
         raise Refusal("too_many_shares", _("There are too many links to this report. Revoke one first."), status=409)
-    return Share.objects.create(job=job, expires_at=timezone.now() + timedelta(days=days))
+    with transaction.atomic():
+        share = Share.objects.create(job=job, expires_at=timezone.now() + timedelta(days=days))
+        _record(Act.SHARE_MADE, share)
+    return share
 
 
 def valid(job: Job) -> QuerySet[Share]:
@@ -64,4 +74,20 @@ def open_share(signed: str) -> Job:
 
 def revoke(share: Share) -> None:
     """Let the link open nothing from now on."""
-    Share.objects.filter(pk=share.pk, revoked_at=None).update(revoked_at=timezone.now())
+    with transaction.atomic():
+        if Share.objects.filter(pk=share.pk, revoked_at=None).update(revoked_at=timezone.now()):
+            _record(Act.SHARE_REVOKED, share)
+
+
+def note_reading(signed: str, job: Job) -> None:
+    """Note for the owner that somebody else has opened the report; one who reloads it has not opened it again."""
+    reader = audit.origin()
+    if reader.user == job.owner:
+        return
+    who = hashlib.sha256(f"{signed} {reader.address}".encode()).hexdigest()
+    if cache.add(f"share-opened:{who}", 1, timeout=READING_SECONDS):
+        audit.record(Act.SHARE_OPENED, job, account=job.owner_id, label=job.upload.filename)
+
+
+def _record(act: Act, share: Share) -> None:
+    audit.record(act, share, account=share.job.owner_id, label=share.job.upload.filename)

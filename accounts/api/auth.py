@@ -29,6 +29,7 @@ class TokenAuth(AuthBase):
         found = credentials.from_header(header)
         credentials.check_scope(request, found)
         request.user = found.user
+        request.credentials = found  # type: ignore[attr-defined]
         return _counted(found)
 
 

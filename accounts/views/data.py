@@ -13,8 +13,9 @@ from django.utils.translation import gettext as _
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from accounts import deletion, holdings, tokens
+from accounts import audit, deletion, holdings, tokens
 from accounts.access import require_user
+from accounts.acts import Act
 from accounts.export import archive
 from accounts.forms import DeletionForm
 from accounts.holdings import Loss
@@ -33,6 +34,7 @@ def overview(request: HttpRequest) -> HttpResponse:
 def export(request: HttpRequest) -> HttpResponseBase:
     """The export. By POST, though it changes nothing: it is work that no other site's link should cause."""
     file = archive(require_user(request))
+    audit.record(Act.DATA_EXPORTED)
     size = file.seek(0, os.SEEK_END)
     file.seek(0)
     filename = f"salesagg-{timezone.now():%Y-%m-%d}.zip"

@@ -10,8 +10,9 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_POST, require_safe
 
-from accounts import browsers, sessions
+from accounts import audit, browsers, sessions
 from accounts.access import require_user
+from accounts.acts import Act
 from accounts.ownership import load_owned
 
 
@@ -41,6 +42,7 @@ def end(request: HttpRequest, pk: int) -> HttpResponse:
     """Sign one session out. Of this one that is a log-out, for which there is another way."""
     session = load_owned(_others(request), owner=require_user(request), by="user", pk=pk)
     sessions.end(UserSession.objects.filter(pk=session.pk))
+    audit.record(Act.SESSIONS_ENDED, label=browsers.describe(session.user_agent))
     messages.success(request, _("The session has been signed out."))
     return redirect("account_sessions")
 
@@ -50,6 +52,7 @@ def end(request: HttpRequest, pk: int) -> HttpResponse:
 def end_others(request: HttpRequest) -> HttpResponse:
     """Sign all but this one out."""
     ended = sessions.end(_others(request).filter(user=require_user(request)))
+    audit.record(Act.SESSIONS_ENDED, label=str(ended))
     told = ngettext(
         "%(count)s other session has been signed out.", "%(count)s other sessions have been signed out.", ended
     )

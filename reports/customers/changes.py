@@ -7,6 +7,8 @@ from django.utils import timezone
 from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 
+from accounts import audit
+from accounts.acts import Act
 from accounts.errors import Refusal, not_found
 from reports.customers import addresses
 from reports.models import Customer
@@ -41,6 +43,8 @@ def change(customer: Customer, *, name: str, email: str, phone: str, company: st
         with transaction.atomic():
             addresses.hold(customer.owner_id)
             written = Customer.objects.filter(pk=customer.pk).update(**changed)
+            if written:
+                audit.record(Act.CUSTOMER_CHANGED, customer, account=customer.owner_id)
     except IntegrityError:
         message = _("Another customer of yours has this e-mail address already.")
         raise Refusal("email_taken", message, status=409) from None
@@ -53,9 +57,11 @@ def change(customer: Customer, *, name: str, email: str, phone: str, company: st
 
 def delete(customer: Customer) -> None:
     """Raises `Refusal` (404) if somebody was faster."""
-    deleted, _each = Customer.objects.filter(pk=customer.pk).delete()
-    if not deleted:
-        raise not_found("customer")
+    with transaction.atomic():
+        audit.record(Act.CUSTOMER_DELETED, customer, account=customer.owner_id)
+        deleted, _each = Customer.objects.filter(pk=customer.pk).delete()
+        if not deleted:
+            raise not_found("customer")
 
 
 def faults(values: Mapping[str, str]) -> dict[str, list[str]]:

@@ -9,7 +9,8 @@ from collections.abc import Generator, Iterator
 from django.db import connection
 from django.http import StreamingHttpResponse
 
-from accounts import streaming
+from accounts import audit, streaming
+from accounts.acts import Act
 from accounts.models import User
 from reports import safe_csv
 from reports.customers.changes import FIELDS
@@ -23,6 +24,7 @@ BATCH = 5000
 
 def download(owner: User, query: Query, *, safe: bool = False) -> StreamingHttpResponse:
     """The customers that `query` finds, whatever its page; `safe` is for spreadsheets, see `reports.safe_csv`."""
+    audit.record(Act.CUSTOMERS_EXPORTED, account=owner)
     pieces = _each_without_connection(chunks(owner, query, safe=safe))
     return streaming.stream(pieces, pieces.close, filename="customers.csv", content_type=CONTENT_TYPE)
 

@@ -12,7 +12,9 @@ from urllib.parse import unquote
 from django.conf import settings
 from django.utils.translation import gettext as _
 
-from accounts import credentials, ratelimit
+from accounts import audit, credentials, ratelimit
+from accounts.acts import Via
+from accounts.audit import Origin
 from accounts.credentials import EVERYTHING, Credentials
 from accounts.errors import Refusal
 from accounts.models import User
@@ -48,6 +50,9 @@ class Caller:
 
     user: User
     header: str | None
+    ip: str = ""
+    # What the API token is called, if there is one.
+    token: str = ""
 
     async def is_still_allowed(self) -> bool:
         """Whether what it came with would still be accepted; for calls that last."""
@@ -72,7 +77,7 @@ def identify(metadata: Mapping[str, str], peer: Peer, *, scope: str) -> Caller:
     found = credentials.from_header(header) if header is not None else _without_token(peer)
     credentials.check_granted(found, scope)
     ratelimit.count_user(found.user)
-    return Caller(found.user, header)
+    return Caller(found.user, header, ip=ip or "", token=found.name)
 
 
 def current() -> Caller:
@@ -83,6 +88,7 @@ def current() -> Caller:
 def serve(caller: Caller) -> None:
     """Serve the rest of the call in the name of `caller`."""
     _current.set(caller)
+    audit.serve(Origin(Via.GRPC, caller.user, ratelimit.network_of(caller.ip), caller.token))
 
 
 def _ip(text: str) -> str | None:

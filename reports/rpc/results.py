@@ -6,7 +6,8 @@ from collections.abc import AsyncGenerator, Generator
 
 from django.utils.translation import gettext as _
 
-from accounts import numbers, streaming
+from accounts import audit, numbers, streaming
+from accounts.acts import Act
 from accounts.errors import Refusal
 from reports import downloads
 from reports.formats import FORMATS
@@ -70,9 +71,11 @@ def _read(job: Job, file: str) -> Generator[bytes, None, None]:
         )
     kind = FILES[file]
     if kind is None:
+        audit.record(Act.REJECTED_DOWNLOADED, job, account=job.owner_id, label=job.upload.filename)
         yield from downloads.rejected_chunks(job)
         return
     opened, _size = downloads.opened(job, kind)
+    audit.record(Act.RESULT_DOWNLOADED, job, account=job.owner_id, label=job.upload.filename)
     with opened:
         while data := opened.read(streaming.CHUNK_BYTES):
             yield data

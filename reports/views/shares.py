@@ -42,7 +42,9 @@ def revoke(request: HttpRequest, pk: uuid.UUID, share: uuid.UUID) -> HttpRespons
 @require_safe
 def shared(request: HttpRequest, token: str) -> HttpResponse:
     """The report as whoever has the link sees it: totals and downloads, no rows of the file itself, nothing to do."""
-    context = report_of(shares.open_share(token), request.GET, base=reverse("shared", args=[token]))
+    job = shares.open_share(token)
+    shares.note_reading(token, job)
+    context = report_of(job, request.GET, base=reverse("shared", args=[token]))
     return render(request, "reports/shared.html", context)
 
 

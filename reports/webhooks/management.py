@@ -2,12 +2,15 @@
 
 import uuid
 from datetime import timedelta
+from urllib.parse import urlsplit
 
 from django.db import transaction
 from django.db.models import QuerySet
 from django.db.models.functions import Now
 from django.utils.translation import gettext as _
 
+from accounts import audit
+from accounts.acts import Act
 from accounts.errors import Refusal, not_found
 from accounts.models import User
 from reports.models import Delivery, Webhook
@@ -29,7 +32,9 @@ def create(owner: User, url: str) -> Webhook:
         if Webhook.objects.filter(owner=owner).count() >= MAX_WEBHOOKS:
             message = _("You have %(count)s webhooks, and more are not possible. Delete one that you do not need.")
             raise Refusal("too_many_webhooks", message % {"count": MAX_WEBHOOKS}, status=409)
-        return Webhook.objects.create(owner=owner, url=url, secret=signing.new_secret())
+        webhook = Webhook.objects.create(owner=owner, url=url, secret=signing.new_secret())
+        _record(Act.WEBHOOK_MADE, webhook)
+    return webhook
 
 
 def move(webhook: Webhook, url: str) -> None:
@@ -38,22 +43,27 @@ def move(webhook: Webhook, url: str) -> None:
         User.objects.select_for_update().filter(pk=webhook.owner_id).first()
         _check_new(Webhook.objects.filter(owner=webhook.owner_id).exclude(pk=webhook.pk), url)
         Webhook.objects.filter(pk=webhook.pk).update(url=url)
-    webhook.url = url
+        webhook.url = url
+        _record(Act.WEBHOOK_CHANGED, webhook)
 
 
 def renew_secret(webhook: Webhook) -> None:
     """Sign with a new secret from now on."""
     webhook.secret = signing.new_secret()
-    Webhook.objects.filter(pk=webhook.pk).update(secret=webhook.secret)
+    with transaction.atomic():
+        Webhook.objects.filter(pk=webhook.pk).update(secret=webhook.secret)
+        _record(Act.WEBHOOK_CHANGED, webhook)
 
 
 def switch(webhook: Webhook, *, on: bool) -> None:
     """Send, or send nothing. What is still to be sent waits, and ends of jobs meanwhile are not noted."""
-    if on:
-        Webhook.objects.filter(pk=webhook.pk).update(disabled_at=None)
-        outbox.wake_on_commit()
-    else:
-        Webhook.objects.filter(pk=webhook.pk, disabled_at=None).update(disabled_at=Now())
+    with transaction.atomic():
+        if on:
+            Webhook.objects.filter(pk=webhook.pk).update(disabled_at=None)
+            outbox.wake_on_commit()
+        else:
+            Webhook.objects.filter(pk=webhook.pk, disabled_at=None).update(disabled_at=Now())
+        _record(Act.WEBHOOK_CHANGED, webhook)
     webhook.refresh_from_db(fields=["disabled_at"])
 
 
@@ -63,6 +73,7 @@ def remove(webhook: Webhook) -> None:
         # Held first, so that no message is written for it meanwhile.
         held = Webhook.objects.select_for_update().filter(pk=webhook.pk).first()
         if held is not None:
+            _record(Act.WEBHOOK_DELETED, held)
             held.delete()
 
 
@@ -105,3 +116,8 @@ def _check_new(others: QuerySet[Webhook], url: str) -> None:
 
 def _fresh(pk: uuid.UUID) -> Delivery:
     return Delivery.objects.select_related("webhook").get(pk=pk)
+
+
+def _record(act: Act, webhook: Webhook) -> None:
+    # Its machine alone: the rest of the address may be a secret of the receiver's.
+    audit.record(act, webhook, account=webhook.owner_id, label=urlsplit(webhook.url).hostname or "")

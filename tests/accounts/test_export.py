@@ -66,6 +66,7 @@ def test_it_has_account_tokens_sessions_uploads_jobs_and_results(
         None,
     )
     assert [session["ip"] for session in files["sessions.json"]] == ["127.0.0.1"]
+    assert [entry["action"] for entry in files["activity.json"]] == ["login", "token.made", "job.made", "job.made"]
     assert [(upload["filename"], upload["state"]) for upload in files["uploads.json"]] == [
         ("sales 2024.csv", "complete"),
         ("unfinished.csv", "receiving"),
@@ -75,7 +76,7 @@ def test_it_has_account_tokens_sessions_uploads_jobs_and_results(
     assert (pending["status"], pending["result"]) == ("pending", None)
     assert done["result"] == f"results/sales_2024-{job.pk}.csv"
     assert files[done["result"]] == RESULT
-    assert len(files) == 7
+    assert len(files) == 8
 
 
 def test_it_has_customers_as_a_file_that_can_be_imported_again_and_tells_what_was_undone(
@@ -107,6 +108,8 @@ def test_it_has_ones_own_things_alone(
     assert {name: len(files) for name, files in unpack(data).items() if name != "account.json"} == {
         "tokens.json": 1,
         "sessions.json": 0,
+        # Only the making of the token that is counted above.
+        "activity.json": 1,
         "uploads.json": 0,
         "jobs.json": 0,
         "webhooks.json": 0,

@@ -15,6 +15,7 @@ PAGES = {
     "/accounts/password/change/": "Password",
     "/account/tokens/": "API tokens",
     "/account/sessions/": "Sessions",
+    "/account/activity/": "Activity",
     "/account/data/": "Your data",
     "/account/delete": "Your data",
 }
@@ -44,7 +45,9 @@ def test_what_acts_takes_a_post(ann: Client, path: str) -> None:
     assert ann.get(path).status_code == 405
 
 
-@pytest.mark.parametrize("path", ["/account/", "/account/tokens/", "/account/sessions/", "/account/data/"])
+@pytest.mark.parametrize(
+    "path", ["/account/", "/account/tokens/", "/account/sessions/", "/account/activity/", "/account/data/"]
+)
 def test_pages_take_no_other_methods(ann: Client, path: str) -> None:
     assert ann.delete(path).status_code == 405
 
