@@ -10,6 +10,8 @@ from django.db.models.functions import Coalesce
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from accounts import audit
+from accounts.acts import Act
 from accounts.errors import Refusal
 from accounts.models import User
 from accounts.numbers import size
@@ -46,6 +48,9 @@ def create(owner: User, *, length: int | None, metadata: str = "", keep: bool = 
             keep=keep or wants_keeping(pairs),
             expires_at=expiry(),
         )
+        if upload.keep:
+            # Of others the job that is made of them tells.
+            _record(Act.FILE_STORED, upload)
         upload_created.send(Upload, upload=upload)
     return upload
 
@@ -84,6 +89,7 @@ def delete(upload: Upload) -> None:
             raise gone(there or upload)
         named = any(answer for _receiver, answer in upload_removing.send(Upload, upload=there))
         abandon(there)
+        _record(Act.FILE_DELETED, there)
         there.state = State.CANCELLED
         transaction.on_commit(lambda: upload_removed.send_robust(Upload, upload=there))
     if named:
@@ -160,6 +166,10 @@ def gone(upload: Upload) -> Refusal:
     return Refusal("gone", _("This upload was cancelled. Start a new one."), status=410)
 
 
+def _record(act: Act, upload: Upload) -> None:
+    audit.record(act, upload, account=upload.owner_id, label=upload.filename)
+
+
 def _end(upload: Upload, state: State, *, from_states: tuple[State, ...]) -> bool:
     """Guarded like a commit: a part being stored either comes before, and is removed, or finds the state changed."""
     with transaction.atomic():
@@ -167,6 +177,8 @@ def _end(upload: Upload, state: State, *, from_states: tuple[State, ...]) -> boo
             upload.refresh_from_db()
             return False
         upload.refresh_from_db()
+        if state == State.CANCELLED:
+            _record(Act.UPLOAD_CANCELLED, upload)
         transaction.on_commit(lambda: upload_removed.send_robust(Upload, upload=upload))
     cleanup.remove_parts(upload)
     logger.info("upload %s %s at offset %d", upload.pk, state, upload.offset)

@@ -8,6 +8,8 @@ from django.db.models import F
 from django.db.models.functions import Now
 from django.utils.translation import gettext as _
 
+from accounts import audit
+from accounts.acts import Act
 from accounts.errors import Refusal
 from reports import events, results
 from reports.lifecycle.changes import announce, reload
@@ -43,6 +45,7 @@ def undo(job: Job) -> None:
             message = _("The import has not ended. Cancel it first, or wait until it is done.")
             raise Refusal("job_open", message, status=409)
         pipeline.check_undo(job)
+        audit.record(Act.IMPORT_UNDONE, job, account=job.owner_id, label=job.upload.filename)
         announce(job.pk)
     _finish_undo(job, seconds=UNDO_AT_ONCE_SECONDS)
     reload(job)
@@ -81,6 +84,7 @@ def delete(job: Job) -> None:
             return
         # A worker that is just committing a window does so before what it writes is let go, or not at all.
         Job.objects.select_for_update().filter(pk=job_id).first()
+        audit.record(Act.JOB_DELETED, job, account=owner_id, label=upload.filename)
         Job.objects.filter(pk=job_id).delete()
         transaction.on_commit(lambda: events.announce_removed(owner_id, job_id))
         if pipeline.one_at_a_time:
