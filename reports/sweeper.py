@@ -12,7 +12,7 @@ from collections.abc import Callable
 from django.conf import settings
 from django.db import connection
 
-from accounts import deletion, idempotency
+from accounts import audit, deletion, idempotency
 from reports import hints, lifecycle, runner, workers
 from reports.webhooks import management as webhooks
 from uploads import lifecycle as upload_lifecycle
@@ -30,6 +30,7 @@ def sweep() -> None:
     lifecycle.finish_undos()
     deletion.finish_all()
     idempotency.remove_old()
+    audit.remove_old()
     webhooks.remove_old()
 
 
