@@ -68,9 +68,11 @@ def broker(redis_url: str) -> Settings:
             "visibility_timeout": 3600,
             "unacked_restore_interval": 5,
             "unacked_restore_throttle": 1,
-            # A Redis that hangs must not hold an upload's answer: give up, the sweeper finds the job.
-            "socket_timeout": 3,
+            # A Redis that hangs must not hold an upload's answer: give up, the sweeper finds the job. By default kombu
+            # would wait, and try again, before it said so; whoever cannot do without the broker tries again anyway.
+            "socket_timeout": 2,
             "socket_connect_timeout": 2,
+            "max_retries": 0,
             "socket_keepalive": True,
             "health_check_interval": 10,
         },

@@ -2,6 +2,7 @@
 
 import importlib.util
 import shutil
+import signal
 import subprocess
 import sys
 import warnings
@@ -52,15 +53,36 @@ class Postgres:
     def _socket_folder(uri: str) -> str:
         return uri.partition("?host=")[2]
 
+    def restart(self) -> None:
+        """As after a crash: no transaction is finished, every connection is gone, and the log is replayed."""
+        if self._server is not None:
+            from pgserver._commands import pg_ctl
+            from pgserver.utils import ensure_prefix_permissions
+
+            if self._server.system_user:
+                # Another session of tests may have taken them away meanwhile.
+                ensure_prefix_permissions(self._server.pgdata)
+            pg_ctl(["-w", "-m", "immediate", "stop"], pgdata=self._server.pgdata, user=self._server.system_user)
+            # Starts it, with the options that it had.
+            self._server.ensure_postgres_running()
+        else:
+            self._process.signal_group(signal.SIGQUIT)
+            self._process.wait(timeout=30)
+            self._process = self._started()
+
     def _start_own(self, data: Path) -> None:
         """For Pythons that the wheel does not know: the system's server, as the user who runs the tests."""
         bin_folder = _postgres_bin()
         subprocess.run([bin_folder / "initdb", "-D", data, "-U", "postgres", "-A", "trust"], check=True, timeout=60)
-        port = free_port()
-        options = ["-D", str(data), "-p", str(port), "-k", str(data), "-h", "127.0.0.1"]
-        self._process = Process([str(bin_folder / "postgres"), *options], log=data.with_suffix(".log"))
-        self._process.wait_for_port(port)
-        self.url = f"postgres://postgres@127.0.0.1:{port}/postgres"
+        self._data, self._port = data, free_port()
+        self._process = self._started()
+        self.url = f"postgres://postgres@127.0.0.1:{self._port}/postgres"
+
+    def _started(self) -> Process:
+        options = ["-D", str(self._data), "-p", str(self._port), "-k", str(self._data), "-h", "127.0.0.1"]
+        process = Process([str(_postgres_bin() / "postgres"), *options], log=self._data.with_suffix(".log"))
+        process.wait_for_port(self._port)
+        return process
 
     def end(self) -> None:
         if self._server is not None:

@@ -69,11 +69,11 @@ class Site:
         process.wait_for_port(port)
         return f"http://localhost:{port}"
 
-    def worker(self, *options: str) -> Process:
+    def worker(self, *options: str, **env: str) -> Process:
         """Another Celery worker, ready."""
-        return self.workers(1, *options)[0]
+        return self.workers(1, *options, **env)[0]
 
-    def workers(self, count: int, *options: str) -> list[Process]:
+    def workers(self, count: int, *options: str, **env: str) -> list[Process]:
         """So many more, which start together."""
         command = (
             "-m",
@@ -85,7 +85,7 @@ class Site:
             "--without-mingle",
             "--without-gossip",
         )
-        started = [self.start(*command, f"--hostname={uuid.uuid4().hex}@%h", *options) for _ in range(count)]
+        started = [self.start(*command, f"--hostname={uuid.uuid4().hex}@%h", *options, **env) for _ in range(count)]
         for process in started:
             process.wait_for_output(" ready.")
         return started
