@@ -46,14 +46,15 @@ pytest: $(VENV)/.dev node_modules/.dev $(TEXTS)
 coverage: $(VENV)/.dev node_modules/.dev $(TEXTS)
 	$(PYTEST) -n $(TESTERS) --cov --cov-report=term --ignore=tests/e2e --ignore=tests/faults
 
-# The engine beside others, the whole service, many that watch one job, imports beside a plain loop, and uploads by gRPC
-# beside whole files in a message. Files and figures go to $(DATA_DIR)/bench.
+# The engine beside others, the whole service, many that watch one job, imports beside a plain loop, uploads by gRPC beside
+# whole files in a message, and one file on more and more workers. Files and figures go to $(DATA_DIR)/bench.
 bench: $(VENV)/.bench node_modules/.installed
 	$(BIN)/python -m tests.bench.run
 	$(BIN)/python -m tests.bench.service
 	$(BIN)/python -m tests.bench.sse
 	$(BIN)/python -m tests.bench.imports
 	$(BIN)/python -m tests.bench.grpc
+	$(BIN)/python -m tests.bench.scale
 
 # Every page in every state, on a desktop and a phone, in light and dark, into $(DATA_DIR)/screenshots.
 screenshots: $(VENV)/.dev node_modules/.installed $(TEXTS)

@@ -32,7 +32,8 @@ def help_one(*, job_id: uuid.UUID | None = None) -> bool:
     taken = take(job_id=job_id)
     if taken is None:
         return False
-    hand_in(taken, _fold(taken))
+    if hand_in(taken, _fold(taken)):
+        logger.debug("job %s: folded ahead from %d", taken.job_id, taken.start)
     return True
 
 
