@@ -29,12 +29,10 @@ class Pieces(File[bytes]):
         """So many bytes, fewer only at the end."""
         # Joining a list of pieces would hold them twice.
         taken = io.BytesIO()
-        for piece in self.chunks():
+        while taken.tell() != size and (piece := self._rest or next(self._pieces, None)) is not None:
             left = len(piece) if size < 0 else size - taken.tell()
             taken.write(piece[:left])
             self._rest = piece[left:]
-            if taken.tell() == size:
-                break
         return taken.getvalue()
 
     @property
