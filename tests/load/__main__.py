@@ -1,0 +1,5 @@
+"""``python -m tests.load``."""
+
+from tests.load.run import main
+
+main()
