@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
+from django.conf import settings
 from django.db import connection
 from django.db.models import Field, Model
 
@@ -45,6 +46,24 @@ def fill(table: str, columns: Sequence[str], rows: Packed) -> None:
         else:
             values = ", ".join(["%s"] * len(columns))
             cursor.executemany(f"INSERT INTO {into} VALUES ({values})", rows)  # noqa: S608  (names of ours)
+
+
+def end_frozen() -> int:
+    """End the connections whose process has stopped in the middle of a COPY; returns how many.
+
+    It may hold rows and locks for which others wait, and PostgreSQL itself would wait for it for ever: to the server it
+    is at work, not idle (see `IDLE_TRANSACTION_SECONDS`).
+    """
+    if connection.vendor != "postgresql" or not settings.IDLE_TRANSACTION_SECONDS:
+        return 0
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = current_database() "
+            "AND usename = current_user AND state = 'active' AND wait_event = 'ClientRead' AND query LIKE 'COPY %%' "
+            "AND query_start < clock_timestamp() - make_interval(secs => %s)",
+            [settings.IDLE_TRANSACTION_SECONDS],
+        )
+        return int(cursor.fetchone()[0])
 
 
 def prepared(model: type[Model], field: str, value: Any) -> Any:
