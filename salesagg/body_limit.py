@@ -63,7 +63,9 @@ class LimitedRequest(http_protocol.WebRequest):  # type: ignore[misc]
         transport = self.channel.transport
         transport.write(
             b"HTTP/1.1 413 Content Too Large\r\nContent-Type: %b\r\nContent-Security-Policy: %b\r\n"
-            b"Connection: close\r\nContent-Length: %d\r\n\r\n%b" % (kind, build_policy().encode(), len(body), body)
+            b"X-Content-Type-Options: nosniff\r\nX-Frame-Options: DENY\r\n"
+            b"Connection: close\r\nContent-Length: %d\r\n\r\n%b"
+            % (kind, build_policy().encode(), len(body), body)
         )
         reactor.callLater(LINGER_SECONDS, transport.abortConnection)
 

@@ -21,7 +21,7 @@ def test_a_new_address_is_added_confirmed_and_made_primary(user: User, ann: Clie
     assert NEW in page
     assert "Not confirmed" in page
     [mail] = mailoutbox
-    link = re.search(r"http://testserver(\S+)", mail.body)
+    link = re.search(r"http://localhost:8000(\S+)", mail.body)
     assert mail.to == [NEW]
     assert link
     assert f"<strong>{NEW}</strong>" in text(ann.get(link[1]))

@@ -8,6 +8,7 @@ from django.http import HttpRequest, HttpResponse
 from django.middleware.security import SecurityMiddleware
 from grpc_status import rpc_status
 
+from accounts import headers as accounts_headers
 from accounts.errors import Refusal
 from reports.rpc import errors
 from reports.rpc.web import cors, frames, metadata
@@ -67,6 +68,7 @@ def is_text(request: HttpRequest) -> bool:
 async def start(request: HttpRequest, response: HttpResponse, send: Send) -> None:
     """Send the headers of `response`, with those that Django gives every answer for safety."""
     SecurityMiddleware(lambda request: response).process_response(request, response)
+    accounts_headers.add(response)
     headers = [(name.lower().encode("ascii"), value.encode("latin-1")) for name, value in response.items()]
     await send({"type": "http.response.start", "status": response.status_code, "headers": headers})
 
