@@ -89,6 +89,13 @@ for _service in ("database", "broker", "storage", "channel_layer", "cache", "mai
     FAILURES.labels(_service)
 
 
+def note_window(size: int, *, rows: int, bad_rows: int) -> None:
+    """A window has been committed."""
+    FOLDED_BYTES.inc(size)
+    ROWS.labels("good").inc(rows - bad_rows)
+    ROWS.labels("bad").inc(bad_rows)
+
+
 def note_failure(error: BaseException | None) -> None:
     """Count `error` as a failure of the service behind us that it tells of, if it does."""
     if service := _service_of(error):

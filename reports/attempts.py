@@ -5,9 +5,11 @@ Written by `reports.lifecycle` alone, in the transaction of the change that it r
 
 import uuid
 
+from django.db import transaction
 from django.db.models import F
 from django.db.models.functions import Now
 
+from accounts import metrics
 from reports import workers
 from reports.models import Attempt, Job
 
@@ -17,7 +19,7 @@ def begin(job: Job) -> None:
     running = Attempt.objects.filter(job=job, ended_at=None)
     if job.token is not None:
         # Its lease had run out.
-        running.update(ended_at=Now(), outcome=Attempt.Outcome.LOST)
+        _count(Attempt.Outcome.LOST, running.update(ended_at=Now(), outcome=Attempt.Outcome.LOST))
     elif running.update(worker=workers.name()):
         # It had been waiting for bytes.
         return
@@ -32,4 +34,9 @@ def advance(job_id: uuid.UUID, *, position: int) -> None:
 
 
 def end(job_id: uuid.UUID, outcome: Attempt.Outcome, *, error: str = "") -> None:
-    Attempt.objects.filter(job=job_id, ended_at=None).update(ended_at=Now(), outcome=outcome, error=error)
+    running = Attempt.objects.filter(job=job_id, ended_at=None)
+    _count(outcome, running.update(ended_at=Now(), outcome=outcome, error=error))
+
+
+def _count(outcome: Attempt.Outcome, ended: int) -> None:
+    transaction.on_commit(lambda: metrics.ATTEMPTS.labels(outcome.value).inc(ended))

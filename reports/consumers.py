@@ -2,27 +2,29 @@
 
 On connecting: join the owner's group first, then send a snapshot of the jobs, then only what is newer than what was
 sent. In this order nothing can fall between snapshot and events. An event can still be lost (Redis restarted, say), so
-the socket also reads the jobs anew every few seconds and sends what it missed.
+the socket also looks every few seconds at how far the jobs are and sends what it missed.
 """
 
 import asyncio
 import contextlib
 import logging
+import random
 import uuid
 from typing import Any
 from urllib.parse import parse_qs
 
-from channels.db import database_sync_to_async
 from channels.generic.websocket import AsyncJsonWebsocketConsumer
 from django.db import DatabaseError
+from django.db.models import QuerySet
 from django.utils import translation
 from django.utils.translation import check_for_language
 
-from accounts import presence
+from accounts import logcontext, metrics, presence
 from accounts.models import User
-from reports import events, words
+from reports import events, readings, words
 from reports.models import Job
 from reports.snapshots import Snapshot, describe
+from reports.sockets import in_thread
 
 logger = logging.getLogger(__name__)
 
@@ -57,12 +59,13 @@ class JobsConsumer(AsyncJsonWebsocketConsumer):  # type: ignore[misc]
             await self.close(NOT_LOGGED_IN)
             return
         self.owner_id: int = user.pk
+        logcontext.note(user=user.pk)
         query = parse_qs(self.scope["query_string"].decode("latin-1"))
         self.shown = _ids_in(query.get("job", []))
         self.language = query.get("language", [""])[0]
         await self.channel_layer.group_add(events.group_of(self.owner_id), self.channel_name)
         await self.accept()
-        jobs = await self.recent_jobs()
+        jobs = await in_thread(self.recent_jobs)
         self.sent = {job["id"]: job["version"] for job in jobs}
         await self.send_jobs("snapshot", jobs)
         self.background = [asyncio.create_task(self.send_waiting()), asyncio.create_task(self.reread())]
@@ -80,6 +83,7 @@ class JobsConsumer(AsyncJsonWebsocketConsumer):  # type: ignore[misc]
 
     async def job_changed(self, event: dict[str, Any]) -> None:
         """An event from the group."""
+        metrics.EVENTS_RECEIVED.inc()
         self.offer(event["job"])
 
     async def job_removed(self, event: dict[str, Any]) -> None:
@@ -100,8 +104,7 @@ class JobsConsumer(AsyncJsonWebsocketConsumer):  # type: ignore[misc]
 
     def offer(self, job: Snapshot) -> None:
         """Send `job` at the next occasion, unless the browser knows it as new or newer."""
-        newest = max(self.sent.get(job["id"], 0), self.waiting.get(job["id"], job)["version"] - 1)
-        if job["version"] > newest:
+        if job["version"] > self.known_version(job["id"]):
             self.waiting[job["id"]] = job
             self.wake.set()
 
@@ -117,42 +120,76 @@ class JobsConsumer(AsyncJsonWebsocketConsumer):  # type: ignore[misc]
 
     async def reread(self) -> None:
         """Find what no event told; and end the socket of somebody who has logged out or been locked out meanwhile."""
+        # Sockets that were opened together, after a restart of the server say, do not read together for ever.
+        await asyncio.sleep(REREAD_SECONDS * random.random())  # noqa: S311  (nothing secret)
         while True:
-            await asyncio.sleep(REREAD_SECONDS)
             try:
-                if not await self.still_logged_in():
+                if not await self.catch_up():
                     await self.close(NOT_LOGGED_IN)
                     return
-                jobs = await self.recent_jobs()
             except DatabaseError:
                 # Away for a moment; the next reading tells.
                 logger.warning("jobs of user %s not read", self.owner_id, exc_info=True)
-            else:
-                for job in jobs:
-                    self.offer(job)
-                if gone := await self.gone():
-                    await self.tell_removed(gone)
+            await asyncio.sleep(REREAD_SECONDS)
 
-    @database_sync_to_async  # type: ignore[untyped-decorator]
+    async def catch_up(self) -> bool:
+        """Send what no event told; returns whether its reader is still logged in.
+
+        Mostly there is nothing. So versions are read first, by one for all sockets of a session, and whole jobs only
+        when they are newer.
+        """
+        versions = await readings.read(
+            ("versions", self.owner_id, self.scope["session"].session_key),
+            self.recent_versions,
+            max_age=REREAD_SECONDS / 2,
+            enough=lambda _: True,
+        )
+        if versions is None:
+            return False
+        if others := self.sent.keys() - versions.keys():
+            found = await in_thread(self.versions_of, others)
+            versions = versions | found
+            if gone := others - found.keys():
+                await self.tell_removed(list(gone))
+        if missed := [job for job, version in versions.items() if version > self.known_version(job)]:
+            for snapshot in await in_thread(self.jobs_of, missed):
+                self.offer(snapshot)
+        return True
+
+    def known_version(self, job_id: str) -> int:
+        """The newest of the job that the browser has, or will have in a moment."""
+        waiting = self.waiting.get(job_id)
+        return max(self.sent.get(job_id, 0), waiting["version"] if waiting else 0)
+
     def recent_jobs(self) -> list[Snapshot]:
         presence.touch(self.owner_id)
         jobs = Job.objects.filter(owner_id=self.owner_id).select_related("upload").order_by("-created_at")
         recent = list(jobs[:RECENT_JOBS])
-        others = jobs.filter(pk__in=self.shown).exclude(pk__in=[job.pk for job in recent])
+        others = jobs.filter(pk__in=self.shown).exclude(pk__in=[job.pk for job in recent]) if self.shown else []
         return [describe(job) for job in [*recent, *others]]
 
-    @database_sync_to_async  # type: ignore[untyped-decorator]
-    def gone(self) -> list[str]:
-        """Which of the jobs the browser knows are no more."""
-        there = Job.objects.filter(owner_id=self.owner_id, pk__in=list(self.sent)).values_list("pk", flat=True)
-        return list(self.sent.keys() - set(map(str, there)))
-
-    @database_sync_to_async  # type: ignore[untyped-decorator]
-    def still_logged_in(self) -> bool:
+    def recent_versions(self) -> dict[str, int] | None:
+        """How far the latest jobs are; None for somebody who has logged out or been locked out."""
         session = self.scope["session"]
         if not User.objects.filter(pk=self.owner_id, is_active=True).exists():
-            return False
-        return bool(session.session_key and session.exists(session.session_key))
+            return None
+        if not (session.session_key and session.exists(session.session_key)):
+            return None
+        presence.touch(self.owner_id)
+        jobs = Job.objects.filter(owner_id=self.owner_id).order_by("-created_at")
+        return _versions(jobs[:RECENT_JOBS])
+
+    def versions_of(self, ids: set[str]) -> dict[str, int]:
+        """Of those that there still are."""
+        return _versions(Job.objects.filter(owner_id=self.owner_id, pk__in=ids))
+
+    def jobs_of(self, ids: list[str]) -> list[Snapshot]:
+        jobs = Job.objects.filter(owner_id=self.owner_id, pk__in=ids).select_related("upload")
+        return [describe(job) for job in jobs]
+
+
+def _versions(jobs: QuerySet[Job]) -> dict[str, int]:
+    return {str(job_id): version for job_id, version in jobs.values_list("pk", "version")}
 
 
 def _ids_in(texts: list[str]) -> list[uuid.UUID]:

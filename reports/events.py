@@ -12,6 +12,7 @@ from typing import Any
 from channels.layers import get_channel_layer
 from django.db import DatabaseError
 
+from accounts import metrics
 from accounts.outage import Outage
 from reports import loop
 from reports.models import Job
@@ -75,7 +76,11 @@ def _publish(owner_id: int, message: dict[str, Any]) -> None:
     if _outage.is_on:
         return
     try:
-        loop.run(get_channel_layer().group_send(group_of(owner_id), message), timeout=PUBLISH_TIMEOUT)
+        with metrics.PUBLISH_SECONDS.time():
+            loop.run(get_channel_layer().group_send(group_of(owner_id), message), timeout=PUBLISH_TIMEOUT)
+        metrics.EVENTS_PUBLISHED.labels("sent").inc()
     except Exception as error:
         _outage.begin()
+        metrics.EVENTS_PUBLISHED.labels("failed").inc()
+        metrics.FAILURES.labels("channel_layer").inc()
         logger.warning("event for user %s not published: %r", owner_id, error)

@@ -9,6 +9,7 @@ import logging
 from celery import current_app
 from kombu.exceptions import OperationalError
 
+from accounts import metrics
 from accounts.outage import Outage
 
 logger = logging.getLogger(__name__)
@@ -29,6 +30,9 @@ def send() -> bool:
         current_app.send_task(TASK, expires=EXPIRES_SECONDS)
     except (OperationalError, OSError) as error:
         _outage.begin()
+        metrics.HINTS.labels("failed").inc()
+        metrics.FAILURES.labels("broker").inc()
         logger.warning("hint not sent, the sweeper will find the work: %s", error)
         return False
+    metrics.HINTS.labels("sent").inc()
     return True

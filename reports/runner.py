@@ -11,6 +11,7 @@ from django.conf import settings
 from django.core.files.storage import default_storage
 from django.db import DatabaseError, close_old_connections, connection
 
+from accounts import logcontext, metrics
 from reports import checkpoints, events, lifecycle, results, splits, stopping
 from reports.engine import EngineError
 from reports.lifecycle import Claim, ClaimLost
@@ -31,7 +32,8 @@ def run_all() -> int:
     worked = 0
     while not stopping.requested():
         if claim := lifecycle.claim():
-            run(claim)
+            with logcontext.about(job=claim.job_id):
+                run(claim)
         elif not splits.help_one():
             break
         worked += 1
@@ -45,6 +47,7 @@ def run(claim: Claim) -> None:
             _run(claim, lease)
     except ClaimLost:
         # Cancelled while it was about to finish, or taken over. The first is ended here; the second is not ours to end.
+        metrics.CLAIMS_LOST.inc()
         lifecycle.cancelled(claim)
         logger.info("job %s: claim lost", claim.job_id)
     except EngineError as error:
@@ -62,6 +65,7 @@ def run(claim: Claim) -> None:
             lifecycle.note_error(claim, error, counts=False)
     except Exception as error:
         # A defect, or a service that is down. The lease runs out and the job is tried again, MAX_ATTEMPTS times.
+        metrics.note_failure(error)
         logger.exception("job %s: attempt failed", claim.job_id)
         with suppress(DatabaseError):
             lifecycle.note_error(claim, error)
@@ -71,6 +75,7 @@ def _run(claim: Claim, lease: "_Lease") -> None:
     job = claim.rows().select_related("upload").first()
     if job is None:
         raise ClaimLost
+    logcontext.note(request=job.request_id, upload=job.upload_id)
     turn_ends = time.monotonic() + settings.TURN_SECONDS
     with Windows(job) as windows:
         while True:
@@ -123,8 +128,9 @@ def _commit(claim: Claim, folded: Folded) -> FoldedWindow:
             rejected_rows=len(settled.rejected),
         )
 
-    with _files(stored):
+    with _files(stored), metrics.WINDOW_SECONDS.labels("commit").time():
         lifecycle.commit_window(claim, window() if settled.settle is None else window)
+    metrics.note_window(folded.end - folded.start, rows=settled.rows, bad_rows=settled.bad_rows)
     events.announce_progress(claim.job_id)
     return settled
 
@@ -166,7 +172,7 @@ class _Lease:
         self._claim = claim
         self._stopped = threading.Event()
         self._lost = False
-        self._thread = threading.Thread(target=self._renew_until_stopped, name="lease", daemon=True)
+        self._thread = threading.Thread(target=logcontext.carried(self._renew_until_stopped), name="lease", daemon=True)
 
     def __enter__(self) -> "_Lease":
         self._thread.start()

@@ -12,8 +12,8 @@ from collections.abc import Callable
 from django.conf import settings
 from django.db import connection
 
-from accounts import audit, deletion, idempotency
-from reports import hints, lifecycle, runner, workers
+from accounts import audit, deletion, idempotency, metrics
+from reports import bulk, hints, lifecycle, runner, workers
 from reports.webhooks import management as webhooks
 from uploads import lifecycle as upload_lifecycle
 
@@ -22,6 +22,7 @@ logger = logging.getLogger(__name__)
 
 def sweep() -> None:
     """End what is over, and see to it that somebody looks at what can go on."""
+    bulk.end_frozen()
     lifecycle.end_abandoned()
     upload_lifecycle.expire_overdue()
     if lifecycle.runnable().exists() and not hints.send():
@@ -70,7 +71,8 @@ def _survives(act: Callable[..., None], *arguments: int) -> bool:
     """Whether `act` went well. What went wrong is tried again by the next sweep."""
     try:
         act(*arguments)
-    except Exception:
+    except Exception as error:
+        metrics.note_failure(error)
         logger.exception("%s failed; the next sweep tries again", act.__name__)
         return False
     return True

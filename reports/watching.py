@@ -19,6 +19,7 @@ from typing import Any
 import django.db
 from channels.layers import get_channel_layer
 
+from accounts import metrics
 from reports import events, readings
 from reports.models import FINISHED, Job
 from reports.snapshots import Snapshot, describe
@@ -125,6 +126,7 @@ class _Watcher:
             self._trusts_others = False
             self._read_soon()
         elif event["type"] == "job.changed" and event["job"]["id"] == str(self._job_id):
+            metrics.EVENTS_RECEIVED.inc()
             self._offer(event["job"])
 
     async def look(self) -> list[News]:

@@ -11,6 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
 
+from accounts import metrics
 from reports import sources
 from reports.limits import limits
 from reports.models import Job
@@ -114,14 +115,16 @@ class Windows:
 
     def _read(self) -> Data | None:
         self._job.upload.refresh_from_db(fields=["state", "offset", "length"])
-        data = self._source.read(self._job.upload, self._size) if self._source else None
+        with metrics.WINDOW_SECONDS.labels("read").time():
+            data = self._source.read(self._job.upload, self._size) if self._source else None
         if data is not None and data.final and not data.data and self._job.context is not None:
             self.at_end = True
             return None
         return data
 
     def _fold(self, data: Data) -> FoldedWindow:
-        return self._pipeline.fold(data.data, self._job, final=data.final)
+        with metrics.WINDOW_SECONDS.labels("fold").time():
+            return self._pipeline.fold(data.data, self._job, final=data.final)
 
     def _advance(self, window: FoldedWindow) -> Folded:
         assert self._source is not None

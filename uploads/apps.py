@@ -8,6 +8,6 @@ class UploadsConfig(AppConfig):
 
     def ready(self) -> None:
         from accounts import holdings as accounts_holdings
-        from uploads import holdings
+        from uploads import counting, holdings  # noqa: F401  (it connects signals)
 
         accounts_holdings.register(holdings)

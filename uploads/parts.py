@@ -21,6 +21,7 @@ from django.db.models import F, Q
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from accounts import metrics
 from accounts.errors import Refusal
 from uploads import lifecycle
 from uploads.checksum import Expected
@@ -63,6 +64,8 @@ def append(upload: Upload, *, offset: int, size: int, body: IO[bytes], checksum:
         # the commit, say) it may have been committed, and deleting it would lose acknowledged bytes.
         default_storage.delete(chunk.name)
         raise
+    metrics.UPLOAD_PARTS.inc()
+    metrics.UPLOAD_BYTES.inc(chunk.size)
     return upload
 
 
@@ -89,9 +92,11 @@ def _store(upload: Upload, *, offset: int, size: int, body: IO[bytes], checksum:
     source = _HashedBody(body, size, checksum)
     name = f"{upload.parts_folder}/{offset:020d}-{uuid.uuid4().hex}"
     try:
-        name = default_storage.save(name, source)
+        with metrics.STORE_SECONDS.time():
+            name = default_storage.save(name, source)
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            metrics.FAILURES.labels("storage").inc()
             logger.error("storage full: upload %s at offset %d", upload.pk, offset)
             message = _("The server's storage is full. What was received is kept; try again later.")
             raise Refusal("storage_full", message, status=507) from error

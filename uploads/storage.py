@@ -2,6 +2,7 @@
 
 from django.utils.translation import gettext as _
 
+from accounts import metrics
 from accounts.errors import Refusal
 
 # When a client that was refused may try again.
@@ -14,4 +15,5 @@ class StorageAway(Refusal):
 
     def __init__(self) -> None:
         message = _("The server's storage does not answer. What was received is kept; try again in a moment.")
+        metrics.FAILURES.labels("storage").inc()
         super().__init__("storage_away", message, status=503, headers={"Retry-After": str(RETRY_SECONDS)})

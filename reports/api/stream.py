@@ -13,7 +13,7 @@ from django.http.response import HttpResponseBase
 from django.utils import translation
 from ninja import Header, Router
 
-from accounts import credentials
+from accounts import credentials, metrics
 from accounts.api.schemas import problems
 from accounts.errors import Refusal
 from reports import readings, watching
@@ -92,8 +92,9 @@ class _Events:
         yield f"retry: {RETRY_MILLISECONDS}\n\n"
         watched = watching.watch(self._job.pk, self._job.owner_id, allowed=_still_allowed(self._request))
         async with contextlib.aclosing(watched) as all_news:
-            async for news in all_news:
-                yield self._text(news)
+            with metrics.STREAMS.labels("sse").track_inprogress():
+                async for news in all_news:
+                    yield self._text(news)
 
     def _text(self, news: News) -> str:
         match news:

@@ -10,6 +10,7 @@ from django.db.models import DateTimeField, ExpressionWrapper, F, QuerySet
 from django.db.models.expressions import Combinable
 from django.db.models.functions import Now
 
+from accounts import metrics
 from accounts.errors import not_found
 from reports import attempts, events, notifications, turns
 from reports.lifecycle.queue import hint_next
@@ -33,6 +34,7 @@ def finish(
         )
         if finished:
             Split.objects.filter(job=job_id).delete()
+            transaction.on_commit(metrics.JOBS_ENDED.labels(status.value, fields.get("error_code", "")).inc)
             attempts.end(job_id, outcome or Attempt.Outcome(status.value))
             if status != Status.CANCELLED:
                 outbox.write_end(job_id)

@@ -10,6 +10,7 @@ from django.db import connection, transaction
 from django.db.models import F, QuerySet
 from django.db.models.functions import Coalesce, Now
 
+from accounts import metrics
 from reports import attempts, checkpoints, turns
 from reports.lifecycle import queue
 from reports.lifecycle.changes import announce, finish, lease_end, notify
@@ -229,5 +230,6 @@ def _take(job: Job | None) -> Claim | None:
     if not taken:
         return None
     attempts.begin(job)
+    metrics.CLAIMS.inc()
     announce(job.pk)
     return Claim(job_id=job.pk, token=token)

@@ -8,7 +8,7 @@ from django.db import transaction
 from django.db.models import F
 from django.utils.translation import gettext as _
 
-from accounts import audit
+from accounts import audit, logcontext
 from accounts.acts import Act
 from accounts.errors import Refusal
 from accounts.models import User
@@ -27,7 +27,9 @@ def create(upload: Upload, *, kind: str = DEFAULT_KIND, options: Mapping[str, An
     To be called in a transaction that holds the owner's row or the upload's, so that the limit is one.
     """
     check_open_jobs(upload.owner)
-    job = Job.objects.create(owner=upload.owner, upload=upload, kind=kind, options=dict(options or {}))
+    job = Job.objects.create(
+        owner=upload.owner, upload=upload, kind=kind, options=dict(options or {}), request_id=logcontext.request_id()
+    )
     _record(Act.JOB_MADE, job)
     announce(job.pk)
     transaction.on_commit(lambda: hint_if_runnable(job.pk))
@@ -77,6 +79,7 @@ def retry(job: Job) -> None:
             error_code="",
             error="",
             finished_at=None,
+            request_id=logcontext.request_id(),
             version=F("version") + 1,
         )
         if not changed:

@@ -14,7 +14,9 @@ from google.rpc.status_pb2 import Status
 from grpc import StatusCode
 from grpc_status import rpc_status
 
+from accounts import metrics
 from accounts.errors import Refusal
+from reports.rpc import observing
 
 logger = logging.getLogger(__name__)
 
@@ -58,9 +60,13 @@ async def end(context: "grpc.aio.ServicerContext[Message, Message]", method: str
         raise error
     if not isinstance(error, Refusal):
         logger.error("%s failed", method, exc_info=error)
+        metrics.note_failure(error)
+        metrics.ERRORS.labels("grpc").inc()
         error = _ours(error)
+    else:
+        metrics.REFUSALS.labels("grpc", error.code).inc()
     status = status_of(error)
-    trailing = rpc_status.to_status(status).trailing_metadata
+    trailing = (*rpc_status.to_status(status).trailing_metadata, *observing.trailing())
     await context.abort(_by_number[status.code], status.message, trailing)
 
 

@@ -13,10 +13,12 @@ import grpc
 from django.utils.translation import gettext as _
 from google.protobuf.message import DecodeError
 
+from accounts import logcontext
 from accounts.credentials import READ, WRITE
 from reports.rpc import callers, errors
 from reports.rpc.callers import Caller, Peer
 from reports.rpc.errors import Invalid
+from reports.rpc.observing import observed
 from reports.rpc.threads import in_thread
 
 Context = Any
@@ -58,23 +60,26 @@ def _guarded(handler: Handler, method: str) -> Handler:
     reader = _Requests if handler.request_streaming else _parsed
 
     async def answer(request: Any, context: Context) -> Any:
-        try:
-            callers.serve(await _identify(context, scope))
-            read = reader(request, handler.request_deserializer)
-            return await (handler.stream_unary or handler.unary_unary)(read, context)
-        except Exception as error:
-            await errors.end(context, method, error)
+        with observed(context, method):
+            try:
+                await _serve(context, scope)
+                read = reader(request, handler.request_deserializer)
+                return await (handler.stream_unary or handler.unary_unary)(read, context)
+            except Exception as error:
+                await errors.end(context, method, error)
 
     async def answers(request: Any, context: Context) -> None:
-        try:
-            callers.serve(await _identify(context, scope))
-            read = reader(request, handler.request_deserializer)
-            # Closed here, also when the call is cancelled while a message is on its way.
-            async with contextlib.aclosing((handler.stream_stream or handler.unary_stream)(read, context)) as messages:
-                async for message in messages:
-                    await context.write(message)
-        except Exception as error:
-            await errors.end(context, method, error)
+        with observed(context, method):
+            try:
+                await _serve(context, scope)
+                read = reader(request, handler.request_deserializer)
+                behave = handler.stream_stream or handler.unary_stream
+                # Closed here, also when the call is cancelled while a message is on its way.
+                async with contextlib.aclosing(behave(read, context)) as messages:
+                    async for message in messages:
+                        await context.write(message)
+            except Exception as error:
+                await errors.end(context, method, error)
 
     makers = {
         (False, False): grpc.unary_unary_rpc_method_handler,
@@ -108,6 +113,12 @@ def _parsed(raw: bytes, parse: Callable[[bytes], Any]) -> Any:
     except DecodeError:
         message = _("This is no message of ours. Make your client from sales.proto.")
         raise Invalid("bad_message", message, "") from None
+
+
+async def _serve(context: Context, scope: str) -> None:
+    caller = await _identify(context, scope)
+    callers.serve(caller)
+    logcontext.note(user=caller.user.pk)
 
 
 async def _identify(context: Context, scope: str) -> Caller:

@@ -6,6 +6,7 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from typing import Any
 
+from accounts import metrics
 from reports import lifecycle, watching
 from reports.models import Job
 from reports.rpc import callers, endings, receiving, results
@@ -114,16 +115,18 @@ class SalesService(sales_pb2_grpc.SalesServiceServicer):
     async def _news(self, job: Job, allowed: Callable[[], Awaitable[bool]] | None = None) -> AsyncGenerator[News, None]:
         """What `watching` tells of `job`, until it has ended. Raises `Refusal`: 401 when its owner may not know any
         more, 404 when it is deleted, 503 when the server is being stopped."""
-        async with contextlib.aclosing(watching.watch(job.pk, job.owner_id, allowed=allowed)) as all_news:
-            while True:
-                news = await self._unless_stopped(anext(all_news, None))
-                if news is None:
-                    raise endings.locked_out()
-                if isinstance(news, Removed):
-                    raise endings.removed()
-                yield news
-                if isinstance(news, Ended):
-                    return
+        watched = watching.watch(job.pk, job.owner_id, allowed=allowed)
+        with metrics.STREAMS.labels("grpc").track_inprogress():
+            async with contextlib.aclosing(watched) as all_news:
+                while True:
+                    news = await self._unless_stopped(anext(all_news, None))
+                    if news is None:
+                        raise endings.locked_out()
+                    if isinstance(news, Removed):
+                        raise endings.removed()
+                    yield news
+                    if isinstance(news, Ended):
+                        return
 
     async def _unless_stopped(self, waiting: Awaitable[News | None]) -> News | None:
         """What `waiting` gives. Raises `Refusal` (503) when the server is being stopped meanwhile."""

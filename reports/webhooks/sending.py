@@ -21,6 +21,7 @@ from django.utils import translation
 from requests_hardened.ip_filter import InvalidIPAddress
 from urllib3.exceptions import HTTPError, ProtocolError
 
+from accounts import metrics
 from reports.models import Delivery, Webhook
 from reports.webhooks import connections, signing, words
 
@@ -117,6 +118,7 @@ def record(delivery: Delivery, outcome: Outcome) -> None:
         # Jitter, so that a receiver that comes back is not met by everything at once.
         jitter = random.uniform(0.9, 1.1)  # noqa: S311  (not for secrets)
         changes["next_attempt_at"] = _after(WAITS[delivery.attempts - 1] * jitter)
+    metrics.DELIVERIES.labels("delivered" if not outcome.error else "failed" if given_up else "postponed").inc()
     mine = Delivery.objects.filter(pk=delivery.pk, state=State.PENDING, next_attempt_at=delivery.next_attempt_at)
     with transaction.atomic():
         mine.update(**changes)

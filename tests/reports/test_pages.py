@@ -89,8 +89,9 @@ def test_somebody_elses_job_looks_like_none(
     client_of: Callable[[User], Client], stranger: User, finished: Finished, page: str
 ) -> None:
     job = finished(DATA)
-    theirs = client_of(stranger).get(f"/jobs/{job.pk}/{page}")
-    none = client_of(stranger).get(f"/jobs/00000000-0000-4000-8000-000000000000/{page}")
+    same = {"X-Request-ID": "same"}
+    theirs = client_of(stranger).get(f"/jobs/{job.pk}/{page}", headers=same)
+    none = client_of(stranger).get(f"/jobs/00000000-0000-4000-8000-000000000000/{page}", headers=same)
     assert theirs.status_code == none.status_code == 404
     assert theirs.content == none.content
 

@@ -19,6 +19,7 @@ from grpc_health.v1 import health
 
 from accounts import numbers, ratelimit
 from accounts.errors import Refusal
+from reports.rpc import observing
 from reports.rpc.server import SERVICE
 from reports.rpc.threads import in_thread
 from reports.rpc.web import cors, frames, metadata
@@ -45,6 +46,7 @@ class Bridge:
         if scope["type"] != "http" or not _is_ours(scope["path"]):
             await self._application(scope, receive, send)
             return
+        scope["salesagg.route"] = "grpc-web"
         # Of the body, which is read below, it knows nothing.
         request = ASGIRequest(scope, io.BytesIO())
         if (plain := _without_call(request)) is not None:
@@ -72,6 +74,8 @@ class Bridge:
         await in_thread(ratelimit.count_address, request)
         seconds = metadata.timeout(request.headers.get("grpc-timeout"))
         pairs = metadata.of_request(request.scope["headers"])
+        # The call is this request.
+        pairs = [pair for pair in pairs if pair[0] != observing.KEY] + list(observing.trailing())
         messages = await _messages(receive, text=is_text(request))
         # No method is known here, nor what it takes and gives: to bytes all of them are streams of messages.
         channel = await self._target.channel()
