@@ -22,7 +22,7 @@ endif
 # Translations, as Django reads them. GNU gettext is needed only to write them anew (make messages).
 TEXTS := $(patsubst %.po,%.mo,$(wildcard salesagg/locale/*/LC_MESSAGES/*.po))
 
-.PHONY: run test check pytest coverage bench screenshots messages stubs lock clean
+.PHONY: run test check audit pytest coverage bench screenshots messages stubs lock clean
 
 run: $(VENV)/.run node_modules/.installed $(TEXTS)
 	@exec $(BIN)/python manage.py serve
@@ -33,6 +33,13 @@ check: $(VENV)/.dev node_modules/.dev $(TEXTS)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/bandit -q -r accounts reports salesagg uploads manage.py -c pyproject.toml
+
+# Known holes in what we depend on, asked of PyPI and npm; fails when there is one, and when they cannot be asked.
+audit: $(VENV)/.dev
+	$(BIN)/pip-audit --strict --disable-pip --no-deps -r requirements.txt
+	$(BIN)/pip-audit --strict --disable-pip --no-deps -r requirements-fast.txt -r requirements-observe.txt
+	$(NPM) audit --omit=dev
 
 # In one process; on PostgreSQL and Redis; with processes that are killed; in a browser. Apart from each other, since the
 # browser's event loop and Django's database do not share a thread.
