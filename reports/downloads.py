@@ -7,7 +7,7 @@ from pathlib import PurePath
 from typing import IO, Any
 
 from django.core.files.storage import default_storage
-from django.http import StreamingHttpResponse
+from django.http import HttpRequest, HttpResponseRedirect, StreamingHttpResponse
 from django.utils.translation import gettext as _
 
 from accounts import audit, streaming
@@ -17,17 +17,41 @@ from reports import safe_csv
 from reports.formats import FORMATS, write_safe_csv
 from reports.models import Job
 from reports.pipelines import pipeline_for
+from uploads import ranges
 
 # What is larger is made in a temporary file instead of memory.
 SPOOL_BYTES = 8 * 1024 * 1024
+# How long the address holds that somebody is sent on to: they go there at once, but clocks may differ.
+REDIRECT_SECONDS = 300
 
 
-def result(job: Job, kind: str, *, safe: bool = False) -> StreamingHttpResponse:
-    """A job's result as a download, in one of `formats.FORMATS`; `safe` is for CSV. Raises `Refusal` (404, 409)."""
-    file, size = opened(job, kind, safe=safe)
-    content_type = FORMATS[kind].content_type
+def result(
+    job: Job, kind: str, *, safe: bool = False, request: HttpRequest | None = None
+) -> StreamingHttpResponse | HttpResponseRedirect:
+    """A job's result as a download, in one of `formats.FORMATS`; `safe` is for CSV. Who asks by `request` may be sent
+    on to the store, where it has what is asked for. Raises `Refusal` (404, 409, 503)."""
+    response: StreamingHttpResponse | HttpResponseRedirect
+    if request is not None and (url := _at_the_store(job, kind, safe=safe, request=request)):
+        # It holds for a moment, for whoever has it.
+        response = HttpResponseRedirect(url, headers={"Cache-Control": "private, no-store"})
+    else:
+        file, size = opened(job, kind, safe=safe)
+        content_type = FORMATS[kind].content_type
+        response = streaming.attachment(
+            file, size=size, filename=_filename(job, "totals", kind), content_type=content_type
+        )
     audit.record(Act.RESULT_DOWNLOADED, job, account=job.owner_id, label=job.upload.filename)
-    return streaming.attachment(file, size=size, filename=_filename(job, "totals", kind), content_type=content_type)
+    return response
+
+
+def _at_the_store(job: Job, kind: str, *, safe: bool, request: HttpRequest) -> str:
+    """The address under which the store itself gives the download; empty where it cannot. It would answer GET alone,
+    for which the address is signed; that HEAD is meant, a middleware may hide from what is asked after it."""
+    if kind != "csv" or safe or request.META["REQUEST_METHOD"] != "GET":
+        return ""
+    check_result(job)
+    filename, content_type = _filename(job, "totals", kind), FORMATS[kind].content_type
+    return ranges.download_url(job.result_name, filename=filename, content_type=content_type, seconds=REDIRECT_SECONDS)
 
 
 def opened(job: Job, kind: str, *, safe: bool = False) -> tuple[IO[bytes], int]:

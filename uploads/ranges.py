@@ -85,6 +85,13 @@ def together(read_one: Callable[[T], bytes], items: Sequence[T]) -> Iterator[byt
         yield from pool.map(read_one, items)
 
 
+def download_url(name: str, *, filename: str, content_type: str, seconds: int) -> str:
+    """An address under which a browser gets the object from the storage itself; empty where there is none."""
+    if not is_remote():
+        return ""
+    return _remote().download_url(name, filename=filename, content_type=content_type, seconds=seconds)
+
+
 def is_remote() -> bool:
     """Whether files are in S3. Told by what our storage for it alone has: to import its class takes time and memory."""
     return hasattr(default_storage, "read_range")

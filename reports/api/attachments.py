@@ -14,22 +14,30 @@ CSV = FORMATS["csv"].content_type
 Make = Callable[[], HttpResponseBase]
 
 
-def described(*content_types: str, named: str = "Its name, made from that of the uploaded file.") -> dict[str, Any]:
-    """For the `openapi_extra` of an operation whose answer is a file of one of these types."""
-    return {
-        "responses": {
-            200: {
-                "description": "The file",
-                "headers": {"Content-Disposition": _header(named)},
-                "content": {content_type: {"schema": _schema(content_type)} for content_type in content_types},
-            }
+def described(
+    *content_types: str, named: str = "Its name, made from that of the uploaded file.", sent_on: bool = False
+) -> dict[str, Any]:
+    """For the `openapi_extra` of an operation whose answer is a file of one of these types; who asks may be `sent_on`
+    to where it is."""
+    answers: dict[int, Any] = {
+        200: {
+            "description": "The file",
+            "headers": {"Content-Disposition": _header(named)},
+            "content": {content_type: {"schema": _schema(content_type)} for content_type in content_types},
         }
     }
+    if sent_on:
+        where = "Where the file is, for some minutes. Ask there without your token."
+        answers[302] = {
+            "description": "The file is in a store that you reach yourself. Follow; most programs do by themselves.",
+            "headers": {"Location": _header(where)},
+        }
+    return {"responses": answers}
 
 
-def described_conditional(*content_types: str) -> dict[str, Any]:
+def described_conditional(*content_types: str, sent_on: bool = False) -> dict[str, Any]:
     """The same for one that uses `unless_known`."""
-    extra = described(*content_types)
+    extra = described(*content_types, sent_on=sent_on)
     etag = _header("Send it as If-None-Match to get the file only if it is another.")
     extra["responses"][200]["headers"]["ETag"] = etag
     extra["responses"][304] = {"description": "The file is the one that you have.", "headers": {"ETag": etag}}

@@ -11,7 +11,7 @@ from accounts.api.refusals import refusals
 from accounts.api.schemas import problems
 from reports import downloads, signed
 from reports.api.attachments import described
-from reports.api.refusals import NO_RESULT
+from reports.api.refusals import AWAY, NO_RESULT
 from reports.formats import FORMATS
 from reports.signed import ERRORS_FILE
 from reports.unlisted import unlisted
@@ -25,14 +25,15 @@ SAFE = "For CSV: make cells harmless that a spreadsheet might run as formulas."
     "/downloads/{token}/{file}",
     auth=None,
     url_name="download",
-    response={200: None, **problems(404, 409, 410)},
+    response={200: None, 302: None, **problems(404, 409, 410, 503)},
     openapi_extra=refusals(
         {
             404: "`not_found`: we never made this address, or its job is gone.",
             409: NO_RESULT,
             410: "`link_ended`: it has expired; the job tells a new one.",
+            503: AWAY,
         },
-        described(*(form.content_type for form in FORMATS.values())),
+        described(*(form.content_type for form in FORMATS.values()), sent_on=True),
     ),
     operation_id="download",
     summary="Download by a signed address",
@@ -48,4 +49,4 @@ def download(
     job = signed.open_token(token, file)
     if file == ERRORS_FILE:
         return downloads.rejected(job, safe=safe)
-    return downloads.result(job, file.partition(".")[2], safe=safe)
+    return downloads.result(job, file.partition(".")[2], safe=safe, request=request)

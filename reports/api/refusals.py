@@ -1,5 +1,6 @@
 """Refusals that several operations have, as the API's description tells them."""
 
+AWAY = "`storage_away`: the server's storage does not answer; Retry-After tells how many seconds to wait."
 BAD_OPTIONS = "`bad_options`: the columns make no sense."
 JOB_OPEN = "`job_open`: it has not ended; cancel it first."
 NO_RESULT = "`no_result`: the job is not completed."

@@ -14,7 +14,7 @@ from reports import downloads
 from reports.api.attachments import CSV, described_conditional, unless_known
 from reports.api.downloads import SAFE
 from reports.api.jobs import load_job
-from reports.api.refusals import NO_RESULT
+from reports.api.refusals import AWAY, NO_RESULT
 from reports.formats import FORMATS
 
 router = Router(tags=["Results"], by_alias=True)
@@ -49,8 +49,8 @@ class Result(Out):
 
 @router.get(
     "/{uuid:job_id}/result.csv",
-    response={200: None, **problems(404, 409)},
-    openapi_extra=refusals({409: NO_RESULT}, described_conditional(CSV)),
+    response={200: None, 302: None, **problems(404, 409, 503)},
+    openapi_extra=refusals({409: NO_RESULT, 503: AWAY}, described_conditional(CSV, sent_on=True)),
     operation_id="getResultCsv",
     summary="Download the result as CSV",
 )
@@ -97,8 +97,8 @@ def result_parquet(request: HttpRequest, job_id: uuid.UUID) -> HttpResponseBase:
 
 @router.get(
     "/{uuid:job_id}/errors.csv",
-    response={200: None, **problems(404, 409)},
-    openapi_extra=refusals({409: "`no_result`: no row has been read yet."}, described_conditional(CSV)),
+    response={200: None, **problems(404, 409, 503)},
+    openapi_extra=refusals({409: "`no_result`: no row has been read yet.", 503: AWAY}, described_conditional(CSV)),
     operation_id="getErrors",
     summary="Download the rejected rows",
 )
@@ -110,4 +110,4 @@ def errors_csv(request: HttpRequest, job_id: uuid.UUID, safe: Safe = False) -> H
 
 def _result(request: HttpRequest, job_id: uuid.UUID, kind: str, *, safe: bool = False) -> HttpResponseBase:
     job = load_job(request, job_id)
-    return unless_known(request, job, (kind, safe), lambda: downloads.result(job, kind, safe=safe))
+    return unless_known(request, job, (kind, safe), lambda: downloads.result(job, kind, safe=safe, request=request))

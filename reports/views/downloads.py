@@ -13,7 +13,7 @@ from reports.views.loading import load_job
 @require_safe
 @login_required
 def result(request: HttpRequest, pk: uuid.UUID, kind: str) -> HttpResponseBase:
-    return downloads.result(load_job(request, pk), kind, safe=wants_safe(request))
+    return downloads.result(load_job(request, pk), kind, safe=wants_safe(request), request=request)
 
 
 @require_safe

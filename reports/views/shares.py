@@ -58,4 +58,4 @@ def shared_table(request: HttpRequest, token: str) -> HttpResponse:
 @unlisted
 @require_safe
 def shared_result(request: HttpRequest, token: str, kind: str) -> HttpResponseBase:
-    return downloads.result(shares.open_share(token), kind, safe=wants_safe(request))
+    return downloads.result(shares.open_share(token), kind, safe=wants_safe(request), request=request)

@@ -1,0 +1,122 @@
+"""Downloads of results that are in a store which browsers reach: they are sent on to it."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from django.core.files.storage import default_storage
+from django.test import Client
+
+from accounts.models import User
+from reports import shares, signed
+from reports.models import Job
+from salesagg import backends
+from tests.files import HEADER
+from tests.services import S3
+from tests.uploads.conftest import in_s3, s3, unwell  # noqa: F401  (fixtures)
+
+pytestmark = pytest.mark.django_db(transaction=True)
+RESULT = b"Department Name,Total Number of Sales\nToys,3\n"
+
+
+@pytest.fixture
+def public(in_s3: S3, settings: Any) -> S3:  # noqa: F811
+    """The storage is a bucket that browsers reach."""
+    url = f"{in_s3.url}&public_url={in_s3.endpoint}"
+    settings.STORAGES = settings.STORAGES | {"default": backends.file_storage(url, Path())}
+    return in_s3
+
+
+@pytest.fixture
+def job(public: S3, finished: Callable[..., Job]) -> Job:
+    return finished(f"{HEADER}Toys,2024-01-01,3\n".encode(), name="Köln.csv")
+
+
+def there(response: Any) -> requests.Response:
+    """What somebody gets who was sent on."""
+    assert response.status_code == 302, response
+    assert response["Cache-Control"] in ("private, no-store", "private, no-cache")
+    return requests.get(response["Location"], timeout=20)
+
+
+def addresses(job: Job) -> list[str]:
+    """All at which the plain CSV can be had."""
+    share = shares.create(job, days=1)
+    return [
+        f"/jobs/{job.pk}/result.csv",
+        f"/shared/{shares.token(share)}/result.csv",
+        f"/api/jobs/{job.pk}/result.csv",
+        signed.path(job, "result.csv", until=signed.expiry()),
+    ]
+
+
+def test_the_plain_csv_comes_from_the_store_itself_wherever_it_is_asked_for(ann: Client, job: Job, token: str) -> None:
+    for address in addresses(job):
+        by = {"Authorization": f"Bearer {token}"} if address.startswith("/api/jobs") else {}
+        answer = there(ann.get(address, headers=by))
+        assert answer.content == RESULT, address
+        assert "K%C3%B6ln-totals.csv" in answer.headers["Content-Disposition"]
+        assert answer.headers["Content-Type"] == "text/csv"
+
+
+def test_what_is_made_as_it_is_asked_for_comes_from_us(ann: Client, job: Job) -> None:
+    for path in ("result.csv?safe=1", "result.xlsx", "result.json", "result.parquet", "rejected.csv"):
+        response = ann.get(f"/jobs/{job.pk}/{path}")
+        assert response.status_code == 200
+        response.close()
+
+
+def test_who_asks_for_the_head_alone_is_told_it_here(ann: Client, job: Job, token: str) -> None:
+    for address in addresses(job):
+        by = {"Authorization": f"Bearer {token}"} if address.startswith("/api/jobs") else {}
+        response = ann.head(address, headers=by)
+        assert (response.status_code, response["Content-Length"]) == (200, str(len(RESULT))), address
+        response.close()
+
+
+def test_who_has_the_file_is_not_sent_on(job: Job, token: str) -> None:
+    program = Client(headers={"Authorization": f"Bearer {token}"})
+    first = program.get(f"/api/jobs/{job.pk}/result.csv")
+    assert there(first).content == RESULT
+    again = program.get(f"/api/jobs/{job.pk}/result.csv", headers={"If-None-Match": first["ETag"]})
+    assert again.status_code == 304
+
+
+def test_nobody_is_sent_on_to_what_is_not_theirs(
+    job: Job, client_of: Callable[[User], Client], stranger: User, ann: Client
+) -> None:
+    assert client_of(stranger).get(f"/jobs/{job.pk}/result.csv").status_code == 404
+    assert Client().get(f"/jobs/{job.pk}/result.csv")["Location"].startswith("/accounts/login/")
+    assert Client().get(f"/api/jobs/{job.pk}/result.csv").status_code == 401
+    Job.objects.update(status=Job.Status.PROCESSING)
+    assert ann.get(f"/jobs/{job.pk}/result.csv").status_code == 409
+
+
+def test_an_unknown_form_is_refused_as_ever(ann: Client, job: Job) -> None:
+    assert ann.get(f"/jobs/{job.pk}/result.pdf").status_code == 404
+
+
+def test_without_an_address_for_browsers_everything_comes_from_us(
+    in_s3: S3,  # noqa: F811
+    finished: Callable[..., Job],
+    ann: Client,
+) -> None:
+    job = finished(f"{HEADER}Toys,2024-01-01,3\n".encode())
+    response: Any = ann.get(f"/jobs/{job.pk}/result.csv")
+    assert (response.status_code, response["Content-Length"]) == (200, str(len(RESULT)))
+    response.close()
+    assert default_storage.open(job.result_name).read() == RESULT
+    assert job.result_name in in_s3.object_names()
+
+
+def test_while_the_store_is_away_a_download_is_refused_for_the_moment(
+    unwell: Any,  # noqa: F811
+    finished: Callable[..., Job],
+    ann: Client,
+) -> None:
+    job = finished(f"{HEADER}Toys,2024-01-01,3\n".encode())
+    unwell.always = "denied"
+    response = ann.get(f"/jobs/{job.pk}/result.csv")
+    assert (response.status_code, response.json()["code"], response["Retry-After"]) == (503, "storage_away", "5")
