@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 
-from reports.models import RejectedRows
-from uploads import streams
+from reports.models import Job, RejectedRows
+from uploads import cleanup, streams
 from uploads.cleanup import listing, remove_folder
 
 
@@ -39,3 +39,14 @@ def remove_all(job_id: uuid.UUID) -> None:
     for file in listing(folder)[1]:
         default_storage.delete(f"{folder}/{file}")
     remove_folder(folder)
+
+
+def remove_orphans() -> int:
+    """Delete the files in jobs' folders that no row names, since the process that stored them, or that removed their
+    job, died; returns how many."""
+    return cleanup.remove_strays("jobs", _named)
+
+
+def _named(names: list[str]) -> set[str]:
+    results = Job.objects.filter(result_name__in=names).values_list("result_name", flat=True)
+    return {*results, *RejectedRows.objects.filter(storage_name__in=names).values_list("storage_name", flat=True)}

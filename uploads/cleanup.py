@@ -1,17 +1,22 @@
 """Removing bytes that nobody needs any more."""
 
 import logging
+from collections.abc import Callable
 from datetime import timedelta
+from itertools import islice
 
 from django.core.exceptions import SuspiciousFileOperation
 from django.core.files.storage import default_storage
 from django.utils import timezone
 
+from uploads import ranges
 from uploads.models import Part, Upload
 
 logger = logging.getLogger(__name__)
 # An object younger than this may belong to a chunk that is about to be committed.
 ORPHAN_AGE = timedelta(hours=6)
+# Files that the database is asked about at a time.
+PAGE = 500
 
 
 def remove_parts(upload: Upload) -> None:
@@ -28,17 +33,35 @@ def remove_parts(upload: Upload) -> None:
 
 def remove_orphans() -> int:
     """Delete the stored chunks that no part names (their process died before the commit); returns how many."""
+    return remove_strays("uploads", named_by_parts)
+
+
+def remove_strays(folder: str, named: Callable[[list[str]], set[str]]) -> int:
+    """Delete what is below `folder` and has been there for long, but for what `named` says is somebody's; returns how
+    many.
+
+    Looked at a page at a time. Failure story: a file is stored just before its row is written. It is too young, now
+    and in every run until its row is there, or until nobody can be about to write it.
+    """
     removed = 0
-    folders, _ = listing("uploads")
-    for folder in folders:
-        _, files = listing(f"uploads/{folder}")
-        names = {f"uploads/{folder}/{file}" for file in files}
-        known = set(Part.objects.filter(storage_name__in=names).values_list("storage_name", flat=True))
-        for name in names - known:
-            if timezone.now() - default_storage.get_modified_time(name) > ORPHAN_AGE:
-                default_storage.delete(name)
-                removed += 1
+    before = timezone.now() - ORPHAN_AGE
+    old = (name for name, stored in ranges.walk(folder) if stored < before)
+    while page := list(islice(old, PAGE)):
+        for name in sorted(set(page) - named(page)):
+            default_storage.delete(name)
+            logger.info("%s was nobody's and is deleted", name)
+            removed += 1
     return removed
+
+
+def remove_unfinished(*folders: str) -> int:
+    """Let the storage forget what it was sent of files that never became whole; returns of how many."""
+    before = timezone.now() - ORPHAN_AGE
+    return sum(ranges.remove_unfinished(folder, before=before) for folder in folders)
+
+
+def named_by_parts(names: list[str]) -> set[str]:
+    return set(Part.objects.filter(storage_name__in=names).values_list("storage_name", flat=True))
 
 
 def remove_leftovers() -> int:

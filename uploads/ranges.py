@@ -8,7 +8,10 @@ import os
 import stat
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar, cast
 
 from django.core.files.storage import default_storage
@@ -90,6 +93,26 @@ def download_url(name: str, *, filename: str, content_type: str, seconds: int) -
     if not is_remote():
         return ""
     return _remote().download_url(name, filename=filename, content_type=content_type, seconds=seconds)
+
+
+def walk(folder: str) -> Iterator[tuple[str, datetime]]:
+    """All files below `folder`, and when each was stored."""
+    if is_remote():
+        yield from _remote().walk(folder)
+        return
+    root = Path(default_storage.path(""))
+    for path, _folders, files in os.walk(default_storage.path(folder)):
+        for file in files:
+            found = Path(path, file)
+            # What has just been deleted is none any more.
+            with suppress(FileNotFoundError):
+                yield found.relative_to(root).as_posix(), datetime.fromtimestamp(found.stat().st_mtime, UTC)
+
+
+def remove_unfinished(folder: str, *, before: datetime) -> int:
+    """Remove what was begun before, below `folder`, and never became a file; returns how many. A file system has such
+    things under their names, where `walk` finds them."""
+    return _remote().remove_unfinished(folder, before=before) if is_remote() else 0
 
 
 def is_remote() -> bool:

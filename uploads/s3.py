@@ -138,7 +138,7 @@ class Storage(S3Storage):  # type: ignore[misc]
         return answer["Body"]
 
     def walk(self, folder: str) -> Iterator[tuple[str, datetime]]:
-        """All objects below `folder`, and when they were stored; a page of them at a time."""
+        """See `uploads.ranges.walk`. A page of them is asked for at a time."""
         with self._answers(folder):
             prefix = self._key(folder) + "/"
             for page in self._pages("list_objects_v2", prefix):
@@ -146,8 +146,7 @@ class Storage(S3Storage):  # type: ignore[misc]
                     yield f"{folder}/{item['Key'].removeprefix(prefix)}", item["LastModified"]
 
     def remove_unfinished(self, folder: str, *, before: datetime) -> int:
-        """Throw away what was sent of objects below `folder` that are not whole, since whoever sent it died; returns of
-        how many."""
+        """See `uploads.ranges.remove_unfinished`."""
         removed = 0
         with self._answers(folder):
             for page in self._pages("list_multipart_uploads", self._key(folder) + "/"):

@@ -10,6 +10,7 @@ from django.core.management import call_command
 from django.utils import timezone
 
 from tests.conftest import MakeUpload
+from tests.services import S3
 from tests.uploads.conftest import Tus
 from uploads import cleanup, lifecycle
 from uploads.models import Part, Upload
@@ -60,6 +61,36 @@ def test_old_objects_that_no_part_names_are_removed(make_upload: MakeUpload, fil
     assert (files / Part.objects.get().storage_name).exists()
 
 
+def test_more_files_than_the_database_is_asked_about_at_a_time_are_all_looked_at(
+    make_upload: MakeUpload, files: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cleanup, "PAGE", 3)
+    make_upload(bytes(10), chunk=1)
+    for number in range(10):
+        path = files / f"uploads/{number}/gone"
+        path.parent.mkdir()
+        path.write_bytes(b"x")
+    long_ago = time.time() - 24 * 3600
+    for path in files.rglob("*"):
+        os.utime(path, (long_ago, long_ago))
+    assert cleanup.remove_orphans() == 10
+    assert all((files / name).exists() for name in Part.objects.values_list("storage_name", flat=True))
+
+
+def test_in_s3_too(in_s3: S3, make_upload: MakeUpload, monkeypatch: pytest.MonkeyPatch) -> None:
+    make_upload(bytes(4), chunk=1)
+    for number in range(3):
+        in_s3.client.put_object(Bucket="salesagg", Key=f"uploads/{number}/gone", Body=b"x")
+    in_s3.client.put_object(Bucket="salesagg", Key="imports/1/of somebody", Body=b"x")
+    in_s3.client.create_multipart_upload(Bucket="salesagg", Key="uploads/1/begun")
+    assert cleanup.remove_orphans() == 0
+    monkeypatch.setattr(cleanup, "ORPHAN_AGE", timedelta(seconds=-5))
+    assert cleanup.remove_orphans() == 3
+    assert cleanup.remove_unfinished("uploads", "jobs") == 1
+    named = list(Part.objects.values_list("storage_name", flat=True))
+    assert sorted(in_s3.object_names()) == sorted([*named, "imports/1/of somebody"])
+
+
 def test_a_removal_that_was_cut_short_is_completed(make_upload: MakeUpload) -> None:
     upload = make_upload(b"123")
     Upload.objects.filter(pk=upload.pk).update(state=Upload.State.CANCELLED)
@@ -74,4 +105,6 @@ def test_the_command_says_what_it_did(make_upload: MakeUpload, capsys: pytest.Ca
         "uploads expired: 1",
         "ended uploads emptied: 0",
         "orphan objects deleted: 0",
+        "files of no job deleted: 0",
+        "unfinished objects deleted: 0",
     ]

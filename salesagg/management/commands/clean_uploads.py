@@ -4,6 +4,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
+from reports import results
 from uploads import cleanup, lifecycle
 
 
@@ -14,3 +15,5 @@ class Command(BaseCommand):
         self.stdout.write(f"uploads expired: {lifecycle.expire_overdue()}")
         self.stdout.write(f"ended uploads emptied: {cleanup.remove_leftovers()}")
         self.stdout.write(f"orphan objects deleted: {cleanup.remove_orphans()}")
+        self.stdout.write(f"files of no job deleted: {results.remove_orphans()}")
+        self.stdout.write(f"unfinished objects deleted: {cleanup.remove_unfinished('uploads', 'jobs')}")
