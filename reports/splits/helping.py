@@ -10,6 +10,7 @@ from reports.models import Job, Split
 from reports.pipelines import FoldedWindow, pipeline_for
 from reports.splits.encoding import encode
 from uploads.reader import PartLost, read
+from uploads.storage import StorageAway
 
 logger = logging.getLogger(__name__)
 # More is not worth its way through the database: a stretch almost all of whose rows are rejected.
@@ -64,7 +65,7 @@ def _fold(taken: Taken) -> FoldedWindow | None:
     try:
         job = Job.objects.select_related("upload").get(pk=taken.job_id)
         return pipeline_for(job.kind).fold_apart(read(job.upload, taken.start, taken.end - taken.start), job)
-    except (Job.DoesNotExist, EngineError, PartLost) as error:
+    except (Job.DoesNotExist, EngineError, PartLost, StorageAway) as error:
         logger.info("job %s: split at %d given up: %s", taken.job_id, taken.start, error)
     except Exception:
         logger.exception("job %s: split at %d given up", taken.job_id, taken.start)
