@@ -125,7 +125,7 @@ def forget(user: User) -> None:
     # Who was not logged in has left only an address, and it was this person's thing that they looked at.
     theirs.filter(actor=None).update(address="")
     theirs.update(label="", account=None)
-    AuditEntry.objects.filter(actor=user).update(token="", address="", actor=None)  # nosec B106  (a name)
+    AuditEntry.objects.filter(actor=user).update(token="", address="", actor=None)  # nosec B106
     # Django's log of the administration calls people by their address.
     of_user = LogEntry.objects.filter(content_type__app_label="accounts", content_type__model="user")
     of_user.filter(object_id=str(user.pk)).update(object_repr=f"user {user.pk}")

@@ -45,7 +45,7 @@ def fill(table: str, columns: Sequence[str], rows: Packed) -> None:
                 copy.write(rows)
         else:
             values = ", ".join(["%s"] * len(columns))
-            cursor.executemany(f"INSERT INTO {into} VALUES ({values})", rows)  # noqa: S608  # nosec B608  (names of ours)
+            cursor.executemany(f"INSERT INTO {into} VALUES ({values})", rows)  # noqa: S608  (names of ours)  # nosec B608
 
 
 def end_frozen() -> int:

@@ -100,4 +100,4 @@ def serve(host: str, port: int, rpc: Rpc | None = None) -> None:
 
 
 def address() -> str:
-    return f"http://{'localhost' if settings.HOST in ('127.0.0.1', '0.0.0.0', '::') else settings.HOST}:{settings.PORT}"  # noqa: S104  # nosec B104  (compared with)
+    return f"http://{'localhost' if settings.HOST in ('127.0.0.1', '0.0.0.0', '::') else settings.HOST}:{settings.PORT}"  # noqa: S104  (compared with)  # nosec B104

@@ -189,7 +189,7 @@ ACCOUNT_LOGOUT_REDIRECT_URL = "account_login"
 # JSON Web Tokens for programs that log in as a person, by allauth's headless API. Each belongs to a session, and ends
 # with it: validation looks the session up. Signed with a key of their own, made from the secret key.
 HEADLESS_CLIENTS = ("app",)
-HEADLESS_TOKEN_STRATEGY = "allauth.headless.tokens.strategies.jwt.JWTTokenStrategy"  # noqa: S105  # nosec B105  (a class)
+HEADLESS_TOKEN_STRATEGY = "allauth.headless.tokens.strategies.jwt.JWTTokenStrategy"  # noqa: S105  (a class)  # nosec B105
 HEADLESS_JWT_ALGORITHM = "HS256"
 HEADLESS_JWT_PRIVATE_KEY = hashlib.sha256(f"json web tokens {SECRET_KEY}".encode()).hexdigest()
 HEADLESS_JWT_STATEFUL_VALIDATION_ENABLED = True

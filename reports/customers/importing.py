@@ -139,12 +139,12 @@ def _insert_those_that_can_be(prepared: Prepared) -> set[int]:
     with connection.cursor() as cursor:
         # Of the same types, so that nothing has to be converted.
         cursor.execute(
-            f"CREATE TEMPORARY TABLE IF NOT EXISTS incoming {emptied} AS SELECT {columns} FROM {_TABLE} LIMIT 0"  # noqa: S608  # nosec B608  (names of ours)
+            f"CREATE TEMPORARY TABLE IF NOT EXISTS incoming {emptied} AS SELECT {columns} FROM {_TABLE} LIMIT 0"  # noqa: S608  (names of ours)  # nosec B608
         )
         cursor.execute("DELETE FROM incoming")
         bulk.fill("incoming", _COLUMNS, prepared.lines)
         cursor.execute(
-            f"INSERT INTO {_TABLE} ({columns}) SELECT {columns} FROM incoming WHERE true ORDER BY row_number "  # noqa: S608  # nosec B608  (names of ours)
+            f"INSERT INTO {_TABLE} ({columns}) SELECT {columns} FROM incoming WHERE true ORDER BY row_number "  # noqa: S608  (names of ours)  # nosec B608
             "ON CONFLICT (owner_id, email_key) DO NOTHING RETURNING row_number"
         )
         return {number for (number,) in cursor.fetchall()}

@@ -1,0 +1,1 @@
+"""What hostile callers, files and neighbours try; see docs/security.md."""
