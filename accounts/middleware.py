@@ -40,11 +40,20 @@ class TokenMiddleware:
             found = credentials.from_header(header)
             credentials.check_scope(request, found)
         except Refusal as refusal:
-            return refusal_response(request, refusal)
+            return refusal_response(request, _counted(request, refusal))
         request.user = found.user
         request.credentials = found  # type: ignore[attr-defined]
         request._dont_enforce_csrf_checks = True  # type: ignore[attr-defined]
         return None
+
+
+def _counted(request: HttpRequest, refusal: Refusal) -> Refusal:
+    """What is refused counts for the address, also where what is served does not: nobody guesses without end."""
+    try:
+        ratelimit.count_address(request)
+    except Refusal as too_many:
+        return too_many
+    return refusal
 
 
 class AuditMiddleware:

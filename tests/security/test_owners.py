@@ -1,4 +1,4 @@
-"""Somebody else's id, tried at every address that takes one. An address that is not in the tables here fails, so that no
+"""Somebody else's id, tried at every address that takes one. An address that is in no table here fails, so that no
 new view can be without its check; `tests/salesagg/test_api_access.py` does the same for the API's operations."""
 
 from collections.abc import Callable, Iterator
