@@ -13,6 +13,7 @@ from django.conf import settings
 from django.db.models import BooleanField, Case, Q, QuerySet, Sum, Value, When
 from django.db.models.functions import Now
 
+from accounts import logcontext
 from reports.models import Worker
 
 # A worker that was lost is shown as such for as long; then it is history.
@@ -31,6 +32,7 @@ def be_main() -> None:
     """This process is the worker, and what it forks are its hands. Called before it forks."""
     global _main_pid
     _main_pid = os.getpid()
+    logcontext.always(worker=name())
 
 
 def name() -> str:

@@ -1,4 +1,4 @@
-"""Where Prometheus reads our figures: at ``/metrics`` of a web process, and on a port of its own for all others."""
+"""Where Prometheus reads our figures: on a port of its own of each process, or at ``/metrics`` of a web process."""
 
 import hmac
 import logging
@@ -90,12 +90,17 @@ def registry() -> CollectorRegistry:
     return found
 
 
-def serve() -> None:
-    """Tell the figures on the port of the settings, if there is one, until the process ends."""
-    if not settings.METRICS_PORT:
+def serve(*, site: bool = False) -> None:
+    """Tell the figures on the port of the settings, if there is one, until the process ends; of the whole `site` too,
+    from a web process."""
+    if not settings.METRICS_PORT or _served:
         return
+    _served.append(os.getpid())
     try:
-        start_http_server(settings.METRICS_PORT, settings.METRICS_HOST, registry())
+        told = registry()
+        if site:
+            told.register(Figures(own_thread=True))
+        start_http_server(settings.METRICS_PORT, settings.METRICS_HOST, told)
     except OSError:
         # No reason to let the work lie.
         logger.exception("no figures: METRICS_PORT %d cannot be opened", settings.METRICS_PORT)
@@ -116,6 +121,7 @@ def metrics(request: HttpRequest) -> HttpResponse:
 
 
 _made: list[CollectorRegistry] = []
+_served: list[int] = []
 
 
 def _web() -> CollectorRegistry:

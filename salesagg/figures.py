@@ -11,6 +11,7 @@ from typing import Any
 
 from django.conf import settings
 from django.core.files.storage import FileSystemStorage, default_storage
+from django.db import connection
 from django.db.models import Count, F, Max, Min
 from django.db.models.functions import Coalesce, Greatest, Now
 from prometheus_client import Metric
@@ -30,7 +31,9 @@ class Figures:
     """A collector of prometheus_client's. While the database is away it gives nothing, and the rest is told all the
     same."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, own_thread: bool = False) -> None:
+        """`own_thread`: it is asked in threads that Django does not look after, which must leave no connection."""
+        self._own_thread = own_thread
         self._lock = threading.Lock()
         self._read_at = -CACHE_SECONDS
         self._found: list[Metric] = []
@@ -48,6 +51,9 @@ class Figures:
                     metrics.note_failure(error)
                     logger.warning("figures not read: %r", error)
                     self._found = []
+                finally:
+                    if self._own_thread:
+                        connection.close()
                 self._read_at = time.monotonic()
             return self._found
 

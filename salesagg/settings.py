@@ -368,6 +368,6 @@ ACCESS_LOG = env.bool("ACCESS_LOG", default=bool(DATABASE_URL or REDIS_URL))
 # Who sends it as a bearer token may read /metrics of a web process. Empty: nobody. A web process is open to the world,
 # and behind a proxy everybody comes from the same address, so where a request comes from says nothing.
 METRICS_TOKEN = env.str("METRICS_TOKEN", default="")
-# Where a worker or gRPC process tells its figures, to whoever can reach it; 0: nowhere. One port for each process.
+# Where each process tells its figures, to whoever can reach that port; 0: nowhere. Several on one machine need several.
 METRICS_PORT = env.int("METRICS_PORT", default=0)
 METRICS_HOST = env.str("METRICS_HOST", default="127.0.0.1")
