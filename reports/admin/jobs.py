@@ -178,7 +178,7 @@ class JobAdmin(OperationsPages, JobActions):
         if obj is not None and pipeline_for(obj.kind).can_be_undone:
             undone = ["undone_at"] if obj.is_undone else []
             sets.append((_("Import"), {"fields": ["imported_count", "encoding", *undone]}))
-        claim = ["id", "version", "attempt", "claimed_at", "lease_until", "token", "position", "facts"]
+        claim = ["id", "request_id", "version", "attempt", "claimed_at", "lease_until", "token", "position", "facts"]
         return [*sets, (_("Claim"), {"classes": ["collapse"], "fields": claim})]
 
     def change_view(

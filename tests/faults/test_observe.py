@@ -192,7 +192,7 @@ def names_in(expression: str) -> set[str]:
     plain = re.sub(r"\b(by|without|on|ignoring|group_left|group_right)\s*\([^)]*\)", " ", plain)
     return {
         name
-        for name in re.findall(r"[a-zA-Z_:][a-zA-Z0-9_:]*(?!\w*\s*\()", plain)
+        for name in re.findall(r"(?<![\w.])[a-zA-Z_:][a-zA-Z0-9_:]*", plain)
         if not re.search(rf"\b{name}\s*\(", plain) and name not in ("and", "or", "unless", "by", "bool", "le", "offset")
     }
 
