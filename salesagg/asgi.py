@@ -18,12 +18,13 @@ from twisted.internet.defer import Deferred
 
 from reports.routing import websocket_urlpatterns
 from reports.rpc.web.bridge import Bridge
-from salesagg import back_pressure, body_limit, observing
+from salesagg import back_pressure, body_limit, exposition, observing
 from salesagg.turns import Turns
 
 body_limit.install()
 back_pressure.install()
 observing.install()
+exposition.serve(site=True)
 # Outside of the turns: browsers' calls go elsewhere, and may last.
 http = Bridge(Turns(django_application))
 # Daphne tells no application of its end; Twisted waits for what has to be done before.
