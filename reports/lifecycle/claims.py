@@ -164,7 +164,7 @@ def _give_back(claim: Claim, *, wanted_bytes: int, attempt_over: bool) -> None:
 def note_error(claim: Claim, error: Exception, *, counts: bool = True) -> None:
     """Something unexpected ended the attempt, which `counts` among those that a job has. The job itself goes on when
     the lease has run out."""
-    if claim.rows().update(attempt=F("attempt") - (not counts)):
+    if claim.rows().update(attempt=F("attempt") - (0 if counts else 1)):
         attempts.end(claim.job_id, Attempt.Outcome.CRASHED, error=f"{type(error).__name__}: {error}")
 
 
