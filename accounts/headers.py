@@ -9,13 +9,13 @@ from django.http import HttpRequest, HttpResponseBase
 
 from accounts.models import User
 
-# Whatever a page of ours could ask for and has no use for. What copies to the clipboard is asked for by a click.
+# Whatever a page could ask for and ours have no use for, as far as Chromium knows of it: of others its console complains.
 _NOT_USED = (
-    *("accelerometer", "attribution-reporting", "autoplay", "bluetooth", "browsing-topics", "camera"),
+    *("accelerometer", "autoplay", "browsing-topics", "camera"),
     *("compute-pressure", "display-capture", "encrypted-media", "fullscreen", "gamepad", "geolocation", "gyroscope"),
     *("hid", "identity-credentials-get", "idle-detection", "keyboard-map", "local-fonts", "magnetometer"),
     *("microphone", "midi", "otp-credentials", "payment", "picture-in-picture", "publickey-credentials-create"),
-    *("publickey-credentials-get", "screen-wake-lock", "serial", "storage-access", "usb", "web-share"),
+    *("publickey-credentials-get", "screen-wake-lock", "serial", "storage-access", "usb"),
     *("window-management", "xr-spatial-tracking"),
 )
 HEADERS = {
