@@ -18,7 +18,7 @@ from reports.lifecycle import Claim, ClaimLost
 from reports.pipelines import FoldedWindow, pipeline_for
 from reports.windows import Folded, Windows
 from uploads.reader import PartChanged, PartLost
-from uploads.storage import StorageAway
+from uploads.storage import StorageAway, is_full
 
 logger = logging.getLogger(__name__)
 # What is packed must be unpacked from its beginning by whoever takes the job up. A turn lasts so many times as long as
@@ -64,11 +64,12 @@ def run(claim: Claim) -> None:
         with suppress(DatabaseError):
             lifecycle.note_error(claim, error, counts=False)
     except Exception as error:
-        # A defect, or a service that is down. The lease runs out and the job is tried again, MAX_ATTEMPTS times.
+        # A defect, or a service that is down. The lease runs out and the job is tried again, MAX_ATTEMPTS times; where
+        # a disk is full, until there is room.
         metrics.note_failure(error)
         logger.exception("job %s: attempt failed", claim.job_id)
         with suppress(DatabaseError):
-            lifecycle.note_error(claim, error)
+            lifecycle.note_error(claim, error, counts=not is_full(error))
 
 
 def _run(claim: Claim, lease: "_Lease") -> None:

@@ -6,7 +6,6 @@ other is told 409 and its object is deleted. Nothing has to be unlocked after a 
 object that no part names, which `uploads.cleanup` finds.
 """
 
-import errno
 import hashlib
 import logging
 import uuid
@@ -16,10 +15,9 @@ from typing import IO
 
 from django.core.files.base import File
 from django.core.files.storage import default_storage
-from django.db import transaction
+from django.db import DatabaseError, transaction
 from django.db.models import F, Q
 from django.utils import timezone
-from django.utils.translation import gettext as _
 
 from accounts import metrics
 from accounts.errors import Refusal
@@ -27,6 +25,7 @@ from uploads import lifecycle
 from uploads.checksum import Expected
 from uploads.models import Part, Upload
 from uploads.signals import part_stored, upload_completed
+from uploads.storage import StorageFull, is_full
 
 logger = logging.getLogger(__name__)
 READ_SIZE = 1024 * 1024
@@ -64,6 +63,12 @@ def append(upload: Upload, *, offset: int, size: int, body: IO[bytes], checksum:
         # the commit, say) it may have been committed, and deleting it would lose acknowledged bytes.
         default_storage.delete(chunk.name)
         raise
+    except DatabaseError as error:
+        if not is_full(error):
+            raise
+        # Certain too: what says so has rolled the transaction back.
+        default_storage.delete(chunk.name)
+        raise _full(upload, offset) from error
     metrics.UPLOAD_PARTS.inc()
     metrics.UPLOAD_BYTES.inc(chunk.size)
     return upload
@@ -95,12 +100,11 @@ def _store(upload: Upload, *, offset: int, size: int, body: IO[bytes], checksum:
         with metrics.STORE_SECONDS.time():
             name = default_storage.save(name, source)
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            metrics.FAILURES.labels("storage").inc()
-            logger.error("storage full: upload %s at offset %d", upload.pk, offset)
-            message = _("The server's storage is full. What was received is kept; try again later.")
-            raise Refusal("storage_full", message, status=507) from error
-        raise
+        if not is_full(error):
+            raise
+        # The beginning of it, which takes what room there is left.
+        default_storage.delete(name)
+        raise _full(upload, offset) from error
     try:
         if source.received != size:
             raise Refusal("body_too_short", f"{source.received} bytes came, {size} were announced.", status=400)
@@ -110,6 +114,12 @@ def _store(upload: Upload, *, offset: int, size: int, body: IO[bytes], checksum:
         default_storage.delete(name)
         raise
     return StoredChunk(name=name, size=size, sha256=source.sha256.hexdigest())
+
+
+def _full(upload: Upload, offset: int) -> StorageFull:
+    metrics.FAILURES.labels("storage").inc()
+    logger.error("storage full: upload %s at offset %d", upload.pk, offset)
+    return StorageFull()
 
 
 def _commit(upload: Upload, offset: int, chunk: StoredChunk) -> None:

@@ -1,5 +1,8 @@
 """What every storage has in common, whatever it is."""
 
+import errno
+import sqlite3
+
 from django.utils.translation import gettext as _
 
 from accounts import metrics
@@ -7,6 +10,26 @@ from accounts.errors import Refusal
 
 # When a client that was refused may try again.
 RETRY_SECONDS = 5
+# PostgreSQL's `disk_full`.
+_SQLSTATE_FULL = "53100"
+
+
+def is_full(error: BaseException) -> bool:
+    """Whether it says that a disk is full: the storage's, or the database's."""
+    cause = error.__cause__
+    return (
+        (isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT))
+        or getattr(cause, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
+        or getattr(cause, "sqlstate", None) == _SQLSTATE_FULL
+    )
+
+
+class StorageFull(Refusal):
+    """There is no room for what was sent, and nothing of it was recorded."""
+
+    def __init__(self) -> None:
+        message = _("The server's storage is full. What was received is kept; try again later.")
+        super().__init__("storage_full", message, status=507)
 
 
 class StorageAway(Refusal):

@@ -39,17 +39,17 @@ NONE_OF = {
 
 def cancel_unnamed(world: World, ledger: Ledger) -> None:
     """Uploads whose client was never told of them, since the process was killed that should have: nobody goes on with
-    them, and their owner sees and cancels them."""
+    them, and their owner sees them and takes them back."""
     program = Program(world, random.Random(0), ledger.errors)
     unfinished = (
         "SELECT coalesce(json_agg(j.id), '[]') FROM reports_job j JOIN uploads_upload u ON u.id = j.upload_id "
-        "WHERE u.state = 'receiving' AND j.status IN ('pending', 'processing')"
+        "WHERE u.state = 'receiving'"
     )
     for job in program.query(unfinished):
         if job in ledger.known:
-            ledger.blame(f"job {job} was {ledger.known[job]}, and is open")
-        ledger.count("never named, cancelled")
-        program.ask("POST", f"/api/jobs/{job}/cancel")
+            ledger.blame(f"job {job} was {ledger.known[job]}, and its upload is open")
+        ledger.count("never named, taken back")
+        program.take_back(job)
 
 
 def check_all(world: World, ledger: Ledger, pages: list[Page]) -> None:

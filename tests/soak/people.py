@@ -91,13 +91,13 @@ class Person(threading.Thread):
         return self._files[int(len(self._files) * self._numbers.random() ** 2)]
 
     def _give_up(self, file: File, name: str) -> None:
-        """Begin an upload, and cancel it."""
+        """Begin an upload, and take it back, which ends its job too unless that was faster."""
         job = self._program.send_by_tus(file, name, until=self._numbers.uniform(0, 0.8))
         self._ledger.count("given up")
-        self._program.ask("POST", f"/api/jobs/{job}/cancel")
+        self._program.take_back(job)
         ended = self._program.wait_for_end(job, seconds=END_SECONDS)
-        if ended["status"] == "failed" or (ended["status"] == "completed" and ended["fileState"] != "complete"):
-            raise Fault(f"job {job} was cancelled: {ended}")
+        if ended["status"] == "failed":
+            raise Fault(f"job {job} was taken back: {ended}")
         self._ledger.know(job, ended["status"])
 
     def _cancel_and_retry(self, job: str, file: File) -> None:
