@@ -9,7 +9,7 @@ from django.http import HttpRequest, HttpResponseBase
 
 from accounts.models import User
 
-# Whatever a page could ask for and ours have no use for, as far as Chromium knows of it: of others its console complains.
+# Whatever a page could ask for and ours do not, as far as Chromium knows of it: of other names its console complains.
 _NOT_USED = (
     *("accelerometer", "autoplay", "browsing-topics", "camera"),
     *("compute-pressure", "display-capture", "encrypted-media", "fullscreen", "gamepad", "geolocation", "gyroscope"),
