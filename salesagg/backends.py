@@ -122,18 +122,22 @@ def file_storage(url: str, data_dir: Path) -> Settings:
         raise ImproperlyConfigured("STORAGE_URL must look like s3://KEY:SECRET@bucket?endpoint_url=…&region=….")
     known = {"endpoint_url": "endpoint_url", "region": "region_name", "prefix": "location", "public_url": "public_url"}
     asked = dict(parse_qsl(parts.query, strict_parsing=bool(parts.query)))
-    if unknown := asked.keys() - known.keys():
+    if unknown := asked.keys() - known.keys() - {"timeout"}:
         raise ImproperlyConfigured(f"STORAGE_URL has unknown options: {', '.join(sorted(unknown))}.")
+    try:
+        timeout = float(asked.pop("timeout", 10))
+    except ValueError:
+        raise ImproperlyConfigured("STORAGE_URL's timeout is a number of seconds.") from None
     s3: Settings = {known[name]: value for name, value in asked.items()}
     if parts.username and parts.password:
         s3 |= {"access_key": unquote(parts.username), "secret_key": unquote(parts.password)}
     # Objects are written once under names of our own and read by us alone.
     s3 |= {"bucket_name": parts.netloc.rpartition("@")[2], "file_overwrite": True, "default_acl": None}
-    return {"BACKEND": "uploads.s3.Storage", "OPTIONS": s3 | {"client_config": _s3_client()}}
+    return {"BACKEND": "uploads.s3.Storage", "OPTIONS": s3 | {"client_config": _s3_client(timeout)}}
 
 
-def _s3_client() -> Any:
-    """How we talk to S3, whoever is there."""
+def _s3_client(timeout: float) -> Any:
+    """How we talk to S3, whoever is there. It may be silent for `timeout` seconds."""
     # Takes time and memory that who has no S3 need not spend.
     from botocore.config import Config
 
@@ -143,7 +147,7 @@ def _s3_client() -> Any:
         # A store in the same network answers in milliseconds. Together with the retries, a request that nobody answers
         # ends after some 40 s at most, before people and proxies give up by themselves.
         connect_timeout=3,
-        read_timeout=10,
+        read_timeout=timeout,
         # Repeats what failed for a moment (500, 502, 503, SlowDown, broken connections, timeouts) with growing pauses,
         # and no more when most things fail.
         retries={"mode": "standard", "total_max_attempts": 3},

@@ -24,6 +24,7 @@ class Asked:
     range: str
     received: int
     sent: int
+    has_token: bool
 
 
 class Unwell:
@@ -121,7 +122,9 @@ class _Handler(BaseHTTPRequestHandler):
         self.close_connection = True
 
     def _note(self, received: int, sent: int) -> None:
-        asked = Asked(self.command, self.path, self.headers.get("Range", ""), received, sent)
+        asked = Asked(
+            self.command, self.path, self.headers.get("Range", ""), received, sent, "Bearer" in str(self.headers)
+        )
         self.unwell.log.append(asked)
 
     def handle(self) -> None:
