@@ -1,12 +1,16 @@
 """Reading bytes back across parts."""
 
+import time
 from pathlib import Path
 
 import pytest
+from django.core.files.storage import default_storage
 
 from tests.conftest import MakeUpload
+from tests.services.unwell import Unwell
 from uploads.models import Part
 from uploads.reader import PartLost, read
+from uploads.storage import StorageAway
 
 pytestmark = pytest.mark.django_db(transaction=True)
 DATA = bytes(range(100))
@@ -41,3 +45,31 @@ def test_bytes_that_never_came_are_lost(make_upload: MakeUpload) -> None:
     with pytest.raises(PartLost) as lost:
         read(upload, 60, 40)
     assert lost.value.offset == 75
+
+
+def test_parts_in_s3_are_asked_for_side_by_side_each_by_one_request_for_its_own_bytes(
+    make_upload: MakeUpload, unwell: Unwell
+) -> None:
+    upload = make_upload(DATA, chunk=10)
+    del unwell.log[:]
+    unwell.latency = 0.2
+    before = time.monotonic()
+    assert read(upload, 5, 80) == DATA[5:85]
+    # One after the other they would take 1.8 seconds.
+    assert time.monotonic() - before < 1.2
+    assert sorted(asked.sent for asked in unwell.asked("GET")) == [5, 5, *[10] * 7]
+
+
+def test_a_lost_part_in_s3_is_named_too_and_a_store_that_is_away_is_not_taken_for_it(
+    make_upload: MakeUpload, unwell: Unwell
+) -> None:
+    upload = make_upload(DATA, chunk=10)
+    unwell.always = "denied"
+    with pytest.raises(StorageAway):
+        read(upload, 0, 100)
+    unwell.always = ""
+    for offset in (30, 70):
+        default_storage.delete(Part.objects.get(offset=offset).storage_name)
+    with pytest.raises(PartLost) as lost:
+        read(upload, 0, 100)
+    assert lost.value.offset == 30
