@@ -24,7 +24,7 @@ from accounts.models import User
 from reports import events, readings, words
 from reports.models import Job
 from reports.snapshots import Snapshot, describe
-from reports.sockets import in_thread
+from reports.sockets import in_thread, user_of
 
 logger = logging.getLogger(__name__)
 
@@ -48,14 +48,14 @@ class JobsConsumer(AsyncJsonWebsocketConsumer):  # type: ignore[misc]
     """
 
     async def connect(self) -> None:
-        user = self.scope["user"]
         self.waiting: dict[str, Snapshot] = {}
         self.sent: dict[str, int] = {}
         self.wake = asyncio.Event()
         self.background: list[asyncio.Task[None]] = []
+        # Before anything is known: a browser is told the code of a closed socket, but nothing about a refused one.
+        await self.accept()
+        user = await user_of(self.scope)
         if not isinstance(user, User) or not user.is_active:
-            # Accepted first: a browser is told the code of a closed socket, but nothing about a refused one.
-            await self.accept()
             await self.close(NOT_LOGGED_IN)
             return
         self.owner_id: int = user.pk
@@ -64,7 +64,6 @@ class JobsConsumer(AsyncJsonWebsocketConsumer):  # type: ignore[misc]
         self.shown = _ids_in(query.get("job", []))
         self.language = query.get("language", [""])[0]
         await self.channel_layer.group_add(events.group_of(self.owner_id), self.channel_name)
-        await self.accept()
         jobs = await in_thread(self.recent_jobs)
         self.sent = {job["id"]: job["version"] for job in jobs}
         await self.send_jobs("snapshot", jobs)

@@ -4,17 +4,14 @@ When a job ends, everybody who watches it wants to know how, within the same few
 """
 
 import asyncio
-import functools
 import time
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from channels.db import database_sync_to_async
+from reports.sockets import in_thread
 
 T = TypeVar("T")
-# Not the one thread that Django keeps for a request, but a few that all share; each leaves no connection open.
-_in_thread = functools.partial(database_sync_to_async, thread_sensitive=False)
 
 
 @dataclass
@@ -49,7 +46,7 @@ async def read(key: Hashable, function: Callable[[], T], *, max_age: float, enou
 
 
 def _begin(place: _Place, function: Callable[[], Any]) -> _Reading:
-    reading = _latest[place] = _Reading(time.monotonic(), asyncio.create_task(_in_thread(function)()))
+    reading = _latest[place] = _Reading(time.monotonic(), asyncio.create_task(in_thread(function)))
     place[0].call_later(KEPT_SECONDS, _forget, place, reading)
     return reading
 

@@ -10,9 +10,9 @@ from django.core.asgi import get_asgi_application
 # First: it sets Django up, which the imports below need.
 django_application = get_asgi_application()
 
-from channels.auth import AuthMiddlewareStack
 from channels.routing import ProtocolTypeRouter, URLRouter
 from channels.security.websocket import AllowedHostsOriginValidator
+from channels.sessions import SessionMiddlewareStack
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 
@@ -34,8 +34,9 @@ application = observing.Observed(
     ProtocolTypeRouter(
         {
             "http": http,
-            # Origin, then login, then routing: a page of another site must not open a socket with our cookie.
-            "websocket": AllowedHostsOriginValidator(AuthMiddlewareStack(URLRouter(websocket_urlpatterns))),
+            # Origin first: a page of another site must not open a socket with our cookie. Whose the cookie is the
+            # consumer asks.
+            "websocket": AllowedHostsOriginValidator(SessionMiddlewareStack(URLRouter(websocket_urlpatterns))),
         }
     )
 )

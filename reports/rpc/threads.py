@@ -28,8 +28,7 @@ _unfinished: set["asyncio.Task[Any]"] = set()
 
 async def in_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """What `function` returns or raises."""
-    executor: Any = _threads
-    return await sync_to_async(function, thread_sensitive=False, executor=executor)(*args, **kwargs)
+    return await _threads.do(function, *args, **kwargs)
 
 
 async def to_the_end(work: Coroutine[Any, Any, T]) -> T:
@@ -53,6 +52,11 @@ class Threads(Executor):
         self._waiting = threading.Semaphore(0)
         self._lock = threading.Lock()
         self._not_started = count
+
+    async def do(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """What `function` returns or raises."""
+        executor: Any = self
+        return await sync_to_async(function, thread_sensitive=False, executor=executor)(*args, **kwargs)
 
     def submit(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
         future: Future[T] = Future()

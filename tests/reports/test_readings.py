@@ -8,6 +8,9 @@ import pytest
 
 from reports import readings
 
+# What is read is nothing here, but the threads that read look after their connections.
+pytestmark = pytest.mark.django_db(transaction=True)
+
 
 class Source:
     """Something to read, which can be held up; it gives how often it was read."""

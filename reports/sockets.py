@@ -1,0 +1,33 @@
+"""What open sockets, of which a process may have thousands, have in common: the threads in which they wait for the
+database, and who opened them.
+
+Failure story: Channels has one thread for all sockets of a process, and each of its calls connects to the database.
+Some hundred dashboards that look at their jobs every few seconds kept that thread so busy that no other was opened.
+"""
+
+from collections.abc import Mapping
+from types import SimpleNamespace
+from typing import Any, cast
+
+from django.contrib import auth
+from django.contrib.sessions.backends.base import SessionBase
+from django.http import HttpRequest
+
+from reports.rpc.threads import Threads
+
+# Each has a connection while there is work. More would only wait for each other.
+THREADS = 4
+
+_threads = Threads(THREADS)
+in_thread = _threads.do
+
+
+async def user_of(scope: Mapping[str, Any]) -> Any:
+    """Whose session the socket was opened with. Asked when the socket is accepted already: Daphne gives up those that
+    are not accepted within five seconds, and of many that come at once the last ones would come again and again."""
+    return await in_thread(_user_of, scope["session"])
+
+
+def _user_of(session: SessionBase) -> Any:
+    # It looks at the session alone.
+    return auth.get_user(cast(HttpRequest, SimpleNamespace(session=session)))
