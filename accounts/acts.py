@@ -51,8 +51,8 @@ class Act(TextChoices):
 class Via(TextChoices):
     """By which way it was done."""
 
-    PAGE = "page", _("page")
-    API = "api", _("API")
-    GRPC = "grpc", _("gRPC")
-    ADMIN = "admin", _("administration")
-    SYSTEM = "system", _("the system itself")
+    PAGE = "page", _("on a page")
+    API = "api", _("by the API")
+    GRPC = "grpc", _("by gRPC")
+    ADMIN = "admin", _("in the administration")
+    SYSTEM = "system", _("by the system itself")

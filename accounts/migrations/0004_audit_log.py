@@ -61,7 +61,7 @@ class Migration(migrations.Migration):
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('at', models.DateTimeField(auto_now_add=True)),
                 ('action', models.CharField(help_text='One of `accounts.acts.Act`.', max_length=32)),
-                ('via', models.CharField(choices=[('page', 'page'), ('api', 'API'), ('grpc', 'gRPC'), ('admin', 'administration'), ('system', 'the system itself')], max_length=8)),
+                ('via', models.CharField(choices=[('page', 'on a page'), ('api', 'by the API'), ('grpc', 'by gRPC'), ('admin', 'in the administration'), ('system', 'by the system itself')], max_length=8)),
                 ('token', models.CharField(blank=True, help_text='The name of the API token that it came with.', max_length=100)),
                 ('address', models.CharField(blank=True, help_text='From where; of IPv6 the network.', max_length=45)),
                 ('object_type', models.CharField(blank=True, max_length=32)),
