@@ -11,7 +11,7 @@ from django.conf import settings
 from django.core.files.storage import default_storage
 from django.db import DatabaseError, close_old_connections, connection
 
-from accounts import logcontext, metrics
+from accounts import logcontext, metrics, spans
 from reports import checkpoints, events, lifecycle, results, splits, stopping
 from reports.engine import EngineError
 from reports.lifecycle import Claim, ClaimLost
@@ -129,7 +129,7 @@ def _commit(claim: Claim, folded: Folded) -> FoldedWindow:
             rejected_rows=len(settled.rejected),
         )
 
-    with _files(stored), metrics.WINDOW_SECONDS.labels("commit").time():
+    with _files(stored), spans.window_step("commit"):
         lifecycle.commit_window(claim, window() if settled.settle is None else window)
     metrics.note_window(folded.end - folded.start, rows=settled.rows, bad_rows=settled.bad_rows)
     events.announce_progress(claim.job_id)

@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
 
-from accounts import metrics
+from accounts import spans
 from reports import sources
 from reports.limits import limits
 from reports.models import Job
@@ -115,7 +115,7 @@ class Windows:
 
     def _read(self) -> Data | None:
         self._job.upload.refresh_from_db(fields=["state", "offset", "length"])
-        with metrics.WINDOW_SECONDS.labels("read").time():
+        with spans.window_step("read", job=self._job.pk):
             data = self._source.read(self._job.upload, self._size) if self._source else None
         if data is not None and data.final and not data.data and self._job.context is not None:
             self.at_end = True
@@ -123,7 +123,7 @@ class Windows:
         return data
 
     def _fold(self, data: Data) -> FoldedWindow:
-        with metrics.WINDOW_SECONDS.labels("fold").time():
+        with spans.window_step("fold", job=self._job.pk):
             return self._pipeline.fold(data.data, self._job, final=data.final)
 
     def _advance(self, window: FoldedWindow) -> Folded:

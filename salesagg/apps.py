@@ -7,4 +7,6 @@ class SalesaggConfig(AppConfig):
     name = "salesagg"
 
     def ready(self) -> None:
-        from salesagg import checks, worker  # noqa: F401  (they register checks, and connect signals)
+        from salesagg import checks, telling, worker  # noqa: F401  (they register checks, and connect signals)
+
+        telling.begin()

@@ -14,7 +14,7 @@ from typing import Any
 from daphne import access, cli
 from django.conf import settings
 
-from accounts import logcontext, metrics
+from accounts import logcontext, metrics, spans
 from accounts.observing import surface_of
 
 logger = logging.getLogger("salesagg.access")
@@ -41,7 +41,7 @@ class Observed:
             return
         given = dict(scope["headers"]).get(_HEADER, b"").decode("latin-1")
         observe = _Request if scope["type"] == "http" else _Socket
-        with logcontext.about(request=logcontext.accepted(given)):
+        with logcontext.about(request=logcontext.accepted(given)), spans.request(scope["headers"]) as span:
             seen = observe(scope, send)
             try:
                 await self._application(scope, receive, seen.send)
@@ -50,6 +50,9 @@ class Observed:
                 raise
             finally:
                 seen.end()
+                if span is not None:
+                    span.update_name(f"{scope.get('method', 'WEBSOCKET')} {scope.get('salesagg.route', '')}".strip())
+                    span.set_attributes({**spans.described(), "http.response.status_code": seen.status})
 
 
 class _Request:
@@ -58,12 +61,12 @@ class _Request:
         self._send = send
         self._began = time.perf_counter()
         self._seconds = 0.0
-        self._status = self._bytes = 0
+        self.status = self._bytes = 0
         self.failed = False
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
-            self._status, self._seconds = message["status"], time.perf_counter() - self._began
+            self.status, self._seconds = message["status"], time.perf_counter() - self._began
             headers = list(message.get("headers", []))
             if not any(name.lower() == _HEADER for name, _value in headers):
                 message = {**message, "headers": [*headers, (_HEADER, logcontext.request_id().encode())]}
@@ -74,13 +77,13 @@ class _Request:
     def end(self) -> None:
         scope, path = self._scope, self._scope["path"]
         # Without an answer: Daphne tells of a failure, or nobody waited for one any more.
-        status = self._status or (500 if self.failed else 499)
+        status = self.status or (500 if self.failed else 499)
         seconds = self._seconds or time.perf_counter() - self._began
         route = scope.get("salesagg.route") or ("static" if path.startswith(f"/{settings.STATIC_URL}") else "none")
         method = scope["method"] if scope["method"] in METHODS else "other"
         metrics.HTTP_REQUESTS.labels(method, route, f"{status // 100}xx").inc()
         metrics.HTTP_SECONDS.labels(route).observe(seconds)
-        if self.failed and not self._status:
+        if self.failed and not self.status:
             metrics.ERRORS.labels(surface_of(path)).inc()
         if settings.ACCESS_LOG and not (path in QUIET and status < 400):
             _tell(scope["method"], scope.get("salesagg.path") or path, status, self._began, self._bytes)
@@ -94,20 +97,20 @@ class _Socket:
         self._send = send
         self._began = time.perf_counter()
         self._bytes = 0
-        self._status = 101
+        self.status = 101
         self.failed = False
         metrics.WEBSOCKETS.inc()
 
     async def send(self, message: Message) -> None:
         if message["type"] == "websocket.close":
-            self._status = message.get("code") or 1000
+            self.status = message.get("code") or 1000
         self._bytes += len(message.get("text") or message.get("bytes") or b"")
         await self._send(message)
 
     def end(self) -> None:
         metrics.WEBSOCKETS.dec()
         if settings.ACCESS_LOG:
-            _tell("WEBSOCKET", self._scope["path"], self._status, self._began, self._bytes)
+            _tell("WEBSOCKET", self._scope["path"], self.status, self._began, self._bytes)
 
 
 def _tell(method: str, path: str, status: int, began: float, size: int) -> None:

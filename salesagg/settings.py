@@ -304,6 +304,10 @@ IMPORT_PREFIX = env.str("IMPORT_PREFIX", default="imports/{user}/")
 # Jobs of one person that have not ended. More would only wait for each other.
 MAX_OPEN_JOBS = env.int("MAX_OPEN_JOBS", default=200)
 
+# Pages, and programs that watch jobs, which one person may have open at one process, of sockets, server-sent events and
+# gRPC together; 0: any number. More than anybody has tabs; it stops a program that opens them without an end.
+MAX_OPEN_STREAMS = env.int("MAX_OPEN_STREAMS", default=100)
+
 # Bytes folded between two checkpoints: what a crash repeats, and what a worker holds in memory.
 WINDOW_BYTES = env.int("WINDOW_BYTES", default=32 * MIB)
 # The same of imports, which write every row: smaller, since other writers wait meanwhile where the database is SQLite.
@@ -371,3 +375,10 @@ METRICS_TOKEN = env.str("METRICS_TOKEN", default="")
 # Where each process tells its figures, to whoever can reach that port; 0: nowhere. Several on one machine need several.
 METRICS_PORT = env.int("METRICS_PORT", default=0)
 METRICS_HOST = env.str("METRICS_HOST", default="127.0.0.1")
+
+# --- Telling others of errors and traces; the packages for it are those of requirements-observe.txt
+
+# Where a Sentry takes errors. Empty: nowhere.
+SENTRY_DSN = env.str("SENTRY_DSN", default="")
+# An OpenTelemetry collector that takes traces by HTTP, such as http://collector:4318. Empty: none are made.
+OTEL_EXPORTER_OTLP_ENDPOINT = env.str("OTEL_EXPORTER_OTLP_ENDPOINT", default="")
