@@ -20,8 +20,9 @@ from django.utils import translation
 from django.utils.translation import check_for_language
 
 from accounts import logcontext, metrics, presence
+from accounts.errors import Refusal
 from accounts.models import User
-from reports import events, readings, words
+from reports import events, openstreams, readings, words
 from reports.models import Job
 from reports.snapshots import Snapshot, describe
 from reports.sockets import in_thread, user_of
@@ -30,6 +31,7 @@ logger = logging.getLogger(__name__)
 
 # Closing codes of our own (4000 and up are free for applications).
 NOT_LOGGED_IN = 4401
+TOO_MANY_STREAMS = 4429
 # At most this often a job is sent to one browser: four times a second.
 SEND_INTERVAL = 0.25
 REREAD_SECONDS = 7.0
@@ -47,6 +49,11 @@ class JobsConsumer(AsyncJsonWebsocketConsumer):  # type: ignore[misc]
     Errors are told in the page's ``language``.
     """
 
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        # What is counted is so until the socket is gone, whatever ends it.
+        with contextlib.ExitStack() as self.counted:
+            await super().__call__(scope, receive, send)
+
     async def connect(self) -> None:
         self.waiting: dict[str, Snapshot] = {}
         self.sent: dict[str, int] = {}
@@ -58,6 +65,12 @@ class JobsConsumer(AsyncJsonWebsocketConsumer):  # type: ignore[misc]
         if not isinstance(user, User) or not user.is_active:
             await self.close(NOT_LOGGED_IN)
             return
+        try:
+            openstreams.check(user.pk)
+        except Refusal as refusal:
+            await self.close(TOO_MANY_STREAMS, refusal.code)
+            return
+        self.counted.enter_context(openstreams.counted(user.pk))
         self.owner_id: int = user.pk
         logcontext.note(user=user.pk)
         query = parse_qs(self.scope["query_string"].decode("latin-1"))

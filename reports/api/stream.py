@@ -16,7 +16,7 @@ from ninja import Header, Router
 from accounts import credentials, metrics
 from accounts.api.schemas import problems
 from accounts.errors import Refusal
-from reports import readings, watching
+from reports import openstreams, readings, watching
 from reports.api.jobs import load_job
 from reports.api.schemas import JobOut, Progress, describe, progress_of
 from reports.models import Job
@@ -76,6 +76,7 @@ def stream_job(
     if job.is_finished and last_event_id == str(job.version):
         # A browser's EventSource connects again whenever a stream ends; this tells it to stop.
         return HttpResponse(status=204)
+    openstreams.check(job.owner_id)
     return StreamingHttpResponse(_Events(request, job), content_type=CONTENT_TYPE, headers=_HEADERS)
 
 
@@ -92,7 +93,7 @@ class _Events:
         yield f"retry: {RETRY_MILLISECONDS}\n\n"
         watched = watching.watch(self._job.pk, self._job.owner_id, allowed=_still_allowed(self._request))
         async with contextlib.aclosing(watched) as all_news:
-            with metrics.STREAMS.labels("sse").track_inprogress():
+            with metrics.STREAMS.labels("sse").track_inprogress(), openstreams.counted(self._job.owner_id):
                 async for news in all_news:
                     yield self._text(news)
 

@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from typing import Any
 
 from accounts import metrics
-from reports import lifecycle, watching
+from reports import lifecycle, openstreams, watching
 from reports.models import Job
 from reports.rpc import callers, endings, receiving, results
 from reports.rpc.messages import changed, job_status, load_job, upload_response
@@ -84,22 +84,25 @@ class SalesService(sales_pb2_grpc.SalesServiceServicer):
     async def WatchJob(self, request: WatchJobRequest, context: Context) -> AsyncIterator[JobStatus]:  # noqa: N802
         job = await in_thread(load_job, request.job_id, callers.current().user)
         last: JobStatus | None = None
-        async with contextlib.aclosing(self._news(job, callers.current().is_still_allowed)) as all_news:
-            async for news in all_news:
-                match news:
-                    case Begun(job) | Ended(job):
-                        told = await in_thread(job_status, job)
-                        if told == last:
-                            # It had ended when the watching began.
-                            continue
-                        last = told
-                    case Changed(snapshot):
-                        last = changed(snapshot)
-                    case Quiet() | Removed():
-                        # The last one is told again; of a job that is no more `_news` tells in its own way.
-                        pass
-                if last is not None:
-                    yield last
+        openstreams.check(job.owner_id)
+        all_told = self._news(job, callers.current().is_still_allowed)
+        with openstreams.counted(job.owner_id):
+            async with contextlib.aclosing(all_told) as all_news:
+                async for news in all_news:
+                    match news:
+                        case Begun(job) | Ended(job):
+                            told = await in_thread(job_status, job)
+                            if told == last:
+                                # It had ended when the watching began.
+                                continue
+                            last = told
+                        case Changed(snapshot):
+                            last = changed(snapshot)
+                        case Quiet() | Removed():
+                            # The last one is told again; of a job that is no more `_news` tells in its own way.
+                            pass
+                    if last is not None:
+                        yield last
 
     async def CancelJob(self, request: CancelJobRequest, context: Context) -> JobStatus:  # noqa: N802
         return await in_thread(_cancel, request.job_id)

@@ -112,7 +112,7 @@ def warm_up(address: str, token: str, path: Path) -> None:
 
 @contextmanager
 def one_process(folder: Path) -> Iterator[tuple[str, str, int]]:
-    site = Site(folder)
+    site = Site(folder, MAX_OPEN_STREAMS="0")
     try:
         token = site.prepare()
         yield site.serve(), token, site.processes[-1].pid
@@ -126,7 +126,7 @@ def services(folder: Path) -> Iterator[tuple[str, str, int]]:
         postgres, redis = Postgres(folder), Redis(folder)
         stack.callback(redis.end)
         stack.callback(postgres.end)
-        site = services_site(folder, postgres, redis)
+        site = services_site(folder, postgres, redis, env={"MAX_OPEN_STREAMS": "0"})
         stack.callback(site.end)
         token = site.prepare()
         site.worker("--concurrency=1")

@@ -16,7 +16,7 @@ from django.test import Client
 
 from accounts import presence
 from accounts.models import User
-from reports import consumers, events, lifecycle, loop, runner
+from reports import consumers, events, lifecycle, loop, openstreams, runner
 from salesagg.asgi import application
 from tests.conftest import MakeUpload
 from tests.files import sales_csv
@@ -253,3 +253,26 @@ async def test_what_a_browser_says_is_ignored(user: User) -> None:
         await socket.send_to(text_data="no json")
         await socket.send_to(bytes_data=b"\0")
         assert await socket.receive_nothing()
+
+
+async def test_somebody_who_has_too_many_open_is_told_so_and_may_open_another_when_one_is_closed(
+    user: User, stranger: User, settings: Any
+) -> None:
+    settings.MAX_OPEN_STREAMS = 1
+    async with connected(user) as first:
+        assert await jobs_from(first) == []
+        async with connected(user) as second:
+            closed = await second.receive_output(timeout=10)
+            assert closed == {"type": "websocket.close", "code": 4429, "reason": "too_many_streams"}
+        async with connected(stranger) as theirs:
+            assert await jobs_from(theirs) == []
+    async with connected(user) as third:
+        assert await jobs_from(third) == []
+    assert (openstreams.of(user.pk), openstreams.of(stranger.pk)) == (0, 0)
+
+
+async def test_where_there_is_no_limit_any_number_may_be_open(user: User, settings: Any) -> None:
+    settings.MAX_OPEN_STREAMS = 0
+    async with connected(user) as first, connected(user) as second:
+        assert [await jobs_from(one) for one in (first, second)] == [[], []]
+        assert openstreams.of(user.pk) == 2

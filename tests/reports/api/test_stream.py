@@ -211,3 +211,17 @@ async def test_a_client_that_goes_away_leaves_nothing_behind(job: Job, token: st
     await client.send_input({"type": "http.disconnect"})
     await client.wait(timeout=20)
     assert (dict(layer.groups), set(layer.channels) - before) == ({}, set())
+
+
+async def test_one_stream_too_many_is_refused_until_another_has_ended(job: Job, token: str, settings: Any) -> None:
+    settings.MAX_OPEN_STREAMS = 1
+    told = events_of(await opened(job, token))
+    assert await anext(told) == {"retry": "2000"}
+    assert (await anext(told))["event"] == "snapshot"
+    refused = await AsyncClient().get(path(job), headers=bearer(token))
+    assert (refused.status_code, refused.json()["code"]) == (429, "too_many_streams")
+    assert int(refused["Retry-After"]) > 0
+    await in_thread(runner.run_all)()
+    assert [event["event"] async for event in told][-1] == "completed"
+    again = [event.get("event") async for event in events_of(await opened(job, token))]
+    assert again[-1] == "completed"

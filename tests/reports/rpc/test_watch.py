@@ -163,3 +163,15 @@ async def test_all_of_many_see_the_end_and_other_calls_go_on(
     endings = await asyncio.gather(*watchers)
     assert [ending.total for ending in endings] == [Expected.of(DATA).total] * 30
     await nobody_listens()
+
+
+async def test_one_too_many_is_refused_until_another_has_ended(
+    stub: Any, auth: Metadata, job: Job, settings: Any
+) -> None:
+    settings.MAX_OPEN_STREAMS = 1
+    call = watch(stub, job, auth)
+    assert (await call.read()).status == "pending"
+    assert (await refused(all_of(watch(stub, job, auth)))).kind == ("RESOURCE_EXHAUSTED", "too_many_streams")
+    await in_thread(runner.run_all)()
+    assert (await all_of(call))[-1].status == "completed"
+    assert [told.status for told in await all_of(watch(stub, job, auth))] == ["completed"]
