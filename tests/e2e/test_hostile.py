@@ -86,7 +86,7 @@ def test_headers_that_are_too_many_or_too_long_are_refused(address: str) -> None
         assert answer == b"" or answer.startswith(b"HTTP/1.1 400")
 
 
-def test_headers_that_end_inside_of_a_value_are_not_taken_for_others(address: str) -> None:
+def test_a_host_that_is_none_is_refused(address: str) -> None:
     for host in (b"evil.example", b"localhost\x00evil", b"localhost evil"):
         answer = talk(address, b"GET /accounts/login/ HTTP/1.1\r\nHost: " + host + b"\r\nConnection: close\r\n\r\n")
         assert answer.startswith(b"HTTP/1.1 400"), host
