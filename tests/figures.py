@@ -17,4 +17,4 @@ def ours() -> Iterator[MetricWrapperBase]:
 
 def names() -> set[str]:
     """Of all series that can come of them."""
-    return {f"{metric._name}{ending}" for metric in ours() for ending in ENDINGS[metric._type]}
+    return {f"{metric._name}{ending}" for metric in ours() for ending in ENDINGS[str(metric._type)]}

@@ -13,8 +13,8 @@ import pytest
 import requests
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests import figures
 from tests.conftest import b64
+from tests.figures import names
 from tests.files import write_sales
 from tests.services import Postgres, Process, Redis, free_port, wait_until
 from tests.services.processes import ROOT
@@ -136,10 +136,8 @@ def test_what_a_worker_and_its_pool_have_done_is_told_at_its_port(observed: Obse
 
 
 def test_what_the_site_is_and_what_a_web_process_has_done_is_told_by_it(observed: Observed) -> None:
-    figures = wait_until(
-        lambda: (now := observed.of_web())["salesagg_jobs{status=completed}"] >= 1 and now,
-        what="the job in the figures",
-    )
+    wait_until(lambda: observed.of_web()["salesagg_jobs{status=completed}"] >= 1, what="the job in the figures")
+    figures = observed.of_web()
     assert figures["salesagg_workers{state=alive}"] == 1
     assert figures["salesagg_worker_hands"] == 2
     assert figures["salesagg_queue_jobs"] == figures["salesagg_queue_age_seconds"] == 0
@@ -211,6 +209,6 @@ def test_all_that_the_dashboard_and_the_alerts_ask_for_is_there(observed: Observ
     there = {name.partition("{")[0] for figures in (observed.of_web(), observed.of_worker(), observed.of_grpc())
              for name in figures}  # fmt: skip
     # What has not happened has no series yet, but its name stands among what can.
-    there |= figures.names()
+    there |= names()
     missing = {name: text for text in expressions() for name in names_in(text) - there - {"up"}}
     assert missing == {}

@@ -118,7 +118,7 @@ def test_errors_and_traces_are_told_with_what_finds_them_in_the_logs_and_without
     failed = session.get(f"{address}/files/?token=s3cret", headers={"X-Request-ID": "it-failed"}, timeout=20)
     assert failed.status_code == 500
     event = wait_until(
-        lambda: next((e for e in receiver.errors() if e.get("tags", {}).get("request") == "it-failed"), None),
+        lambda: next((e for e in receiver.errors() if e.get("tags", {}).get("request") == "it-failed"), {}),
         what="the error",
     )
     assert event["release"] == "salesagg@0.1.0"
