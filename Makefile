@@ -22,7 +22,7 @@ endif
 # Translations, as Django reads them. GNU gettext is needed only to write them anew (make messages).
 TEXTS := $(patsubst %.po,%.mo,$(wildcard salesagg/locale/*/LC_MESSAGES/*.po))
 
-.PHONY: run test check audit pytest coverage bench screenshots messages stubs lock clean
+.PHONY: run test check audit pytest coverage bench load screenshots messages stubs lock clean
 
 run: $(VENV)/.run node_modules/.installed $(TEXTS)
 	@exec $(BIN)/python manage.py serve
@@ -44,14 +44,14 @@ audit: $(VENV)/.dev
 # In one process; on PostgreSQL and Redis; with processes that are killed; in a browser. Apart from each other, since the
 # browser's event loop and Django's database do not share a thread.
 pytest: $(VENV)/.dev node_modules/.dev $(TEXTS)
-	$(PYTEST) -n $(TESTERS) --ignore=tests/e2e --ignore=tests/faults
+	$(PYTEST) -n $(TESTERS) --ignore=tests/e2e --ignore=tests/faults --ignore=tests/load
 	$(PYTEST) -n $(TESTERS) --services --ignore=tests/reports/engine tests/accounts tests/uploads tests/reports
-	$(PYTEST) -n $(TESTERS) tests/faults
+	$(PYTEST) -n $(TESTERS) tests/faults tests/load
 	$(PYTEST) -n $(TESTERS) tests/e2e
 
 # Which lines the tests in one process run. Apart from them, since counting takes as long again.
 coverage: $(VENV)/.dev node_modules/.dev $(TEXTS)
-	$(PYTEST) -n $(TESTERS) --cov --cov-report=term --ignore=tests/e2e --ignore=tests/faults
+	$(PYTEST) -n $(TESTERS) --cov --cov-report=term --ignore=tests/e2e --ignore=tests/faults --ignore=tests/load
 
 # The engine beside others, the whole service, many that watch one job, imports beside a plain loop, uploads by gRPC beside
 # whole files in a message, and one file on more and more workers. Files and figures go to $(DATA_DIR)/bench.
@@ -62,6 +62,11 @@ bench: $(VENV)/.bench node_modules/.installed
 	$(BIN)/python -m tests.bench.imports
 	$(BIN)/python -m tests.bench.grpc
 	$(BIN)/python -m tests.bench.scale
+
+# 200 people upload while 1,000 dashboards watch, beside @tus/server. Takes some minutes; LOAD_PEOPLE, LOAD_SOCKETS and
+# LOAD_FILE_MB make it smaller. Figures go to $(DATA_DIR)/load.json.
+load: $(VENV)/.dev node_modules/.dev $(TEXTS)
+	$(BIN)/python -m tests.load
 
 # Every page in every state, on a desktop and a phone, in light and dark, into $(DATA_DIR)/screenshots.
 screenshots: $(VENV)/.dev node_modules/.installed $(TEXTS)
