@@ -49,6 +49,16 @@ pytest: $(VENV)/.dev node_modules/.dev $(TEXTS)
 	$(PYTEST) -n $(TESTERS) tests/faults tests/load
 	$(PYTEST) -n $(TESTERS) tests/e2e
 
+# Everything that may fail, with real processes: the table is in tests/faults/__init__.py. In full: larger files, and
+# where luck decides, many rounds.
+test-faults: $(VENV)/.dev node_modules/.dev $(TEXTS)
+	FAULT_MEGABYTES=$${FAULT_MEGABYTES:-200} FAULT_CUSTOMERS=$${FAULT_CUSTOMERS:-200000} FAULT_ROUNDS=$${FAULT_ROUNDS:-200} \
+	  $(PYTEST) --timeout=1800 tests/faults
+
+# An hour of use while processes are killed, a line a minute; see tests/soak/__init__.py for what can be set.
+soak: $(VENV)/.dev node_modules/.dev $(TEXTS)
+	$(BIN)/python -m tests.soak
+
 # Which lines the tests in one process run. Apart from them, since counting takes as long again.
 coverage: $(VENV)/.dev node_modules/.dev $(TEXTS)
 	$(PYTEST) -n $(TESTERS) --cov --cov-report=term --ignore=tests/e2e --ignore=tests/faults --ignore=tests/load

@@ -37,6 +37,7 @@ class Postgres:
 
     def __init__(self, folder: Path) -> None:
         data = folder / "postgres"
+        self._process: Process
         if importlib.util.find_spec("pgserver"):
             with warnings.catch_warnings():
                 # It looks for a runtime folder that not every machine has, and finds another.

@@ -9,6 +9,7 @@ import time
 from contextlib import ExitStack
 from pathlib import Path
 
+from tests.services import Postgres, Redis
 from tests.services.site import log_in
 from tests.services.watching import Page
 from tests.soak.checks import check_all
@@ -65,7 +66,10 @@ def hurt(plan: Plan, world: World, ledger: Ledger) -> None:
     """One kill after another, a restart of Redis after a third of the time, of PostgreSQL after two; and tell."""
     numbers, ended = random.Random(plan.seed), threading.Event()
     began = told = time.monotonic()
-    restarts = [(plan.seconds / 3, world.redis), (plan.seconds * 2 / 3, world.postgres)]
+    restarts: list[tuple[float, Postgres | Redis]] = [
+        (plan.seconds / 3, world.redis),
+        (plan.seconds * 2 / 3, world.postgres),
+    ]
     while (now := time.monotonic() - began) < plan.seconds:
         ended.wait(min(plan.kill_seconds, max(plan.seconds - now, 0)))
         if restarts and time.monotonic() - began >= restarts[0][0]:
