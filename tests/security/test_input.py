@@ -154,7 +154,7 @@ def test_what_is_not_asked_for_is_not_taken(
     user.refresh_from_db()
     assert (user.is_staff, user.is_superuser, user.email) == (False, False, "ann@example.org")
     for model in (Job, Upload, Customer, Webhook):
-        assert not model.objects.filter(owner=stranger).exists()  # type: ignore[attr-defined]
+        assert not model.objects.filter(owner=stranger).exists()
 
 
 @pytest.mark.parametrize(
