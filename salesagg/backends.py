@@ -4,7 +4,7 @@ Three addresses decide everything:
 
 * ``DATABASE_URL``  nothing: SQLite in ``DATA_DIR``;  ``postgres://…``: PostgreSQL
 * ``REDIS_URL``     nothing: broker, cache and channel layer in memory;  ``redis://…``: Redis for all three
-* ``STORAGE_URL``   nothing: files in ``DATA_DIR``;  ``s3://KEY:SECRET@bucket?endpoint_url=…&region=…``: S3
+* ``STORAGE_URL``   nothing: files in ``DATA_DIR``;  ``s3://KEY:SECRET@bucket?endpoint_url=…&public_url=…``: S3
 
 Each function returns the value of Django settings. The rest of the code never asks which mode it runs in.
 """
