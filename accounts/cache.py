@@ -13,6 +13,7 @@ from django.core.cache.backends import redis
 from django.core.cache.backends.locmem import LocMemCache
 from redis.exceptions import RedisError
 
+from accounts import metrics
 from accounts.outage import Outage
 
 logger = logging.getLogger(__name__)
@@ -56,6 +57,7 @@ class _Client:
                     return getattr(self._redis, name)(*args)
                 except (RedisError, OSError) as error:
                     self._outage.begin()
+                    metrics.FAILURES.labels("cache").inc()
                     logger.warning("cache: Redis is away, each process counts for itself: %r", error)
             # Both take the same arguments in the same order.
             return getattr(self._memory, name)(*args)

@@ -11,7 +11,7 @@ from django.urls import reverse
 from django.utils import translation
 from kombu.exceptions import OperationalError
 
-from accounts import presence
+from accounts import metrics, presence
 from reports import words
 from reports.models import Job
 from reports.pipelines import pipeline_for
@@ -48,4 +48,8 @@ def mail_about(job_id: str) -> None:
             "url": settings.SITE_URL + reverse("report", args=[job.pk]),
         }
         subject = " ".join(render_to_string("reports/mail/ended_subject.txt", context).split())
-        send_mail(subject, render_to_string("reports/mail/ended.txt", context), None, [job.owner.email])
+        try:
+            send_mail(subject, render_to_string("reports/mail/ended.txt", context), None, [job.owner.email])
+        except OSError:
+            metrics.FAILURES.labels("mail").inc()
+            raise

@@ -9,6 +9,7 @@ reads, and would refuse by itself, without a word, what it cannot parse.
 """
 
 import json
+import logging
 from typing import Any
 
 from csp.utils import build_policy
@@ -17,10 +18,15 @@ from django.conf import settings
 from django.template.loader import render_to_string
 from twisted.internet import reactor
 
+from accounts import logcontext, metrics
+
+logger = logging.getLogger(__name__)
+
 # After the refusal a client may still be sending. Closing at once would reset the connection and could destroy the
 # answer on its way, so what comes is thrown away, for as long and as much as an ordinary client needs to notice.
 LINGER_SECONDS = 2.0
 LINGER_BODIES = 2
+CODE = "body_too_large"
 
 
 class LimitedRequest(http_protocol.WebRequest):  # type: ignore[misc]
@@ -56,23 +62,26 @@ class LimitedRequest(http_protocol.WebRequest):  # type: ignore[misc]
     def refuse(self) -> None:
         """Answer at once and end the connection."""
         self.refused = True
+        request_id = logcontext.accepted((self.getHeader(logcontext.HEADER.encode()) or b"").decode("latin-1"))
+        metrics.REFUSALS.labels("http", CODE).inc()
+        logger.info("a body of more than %d bytes is refused", settings.MAX_BODY_BYTES, extra={"request": request_id})
         if b"text/html" in (self.getHeader(b"accept") or b""):
             kind, body = b"text/html; charset=utf-8", render_to_string("413.html").encode()
         else:
-            kind, body = b"application/problem+json", _problem()
+            kind, body = b"application/problem+json", _problem(request_id)
         transport = self.channel.transport
         transport.write(
             b"HTTP/1.1 413 Content Too Large\r\nContent-Type: %b\r\nContent-Security-Policy: %b\r\n"
             b"X-Content-Type-Options: nosniff\r\nX-Frame-Options: DENY\r\n"
-            b"Connection: close\r\nContent-Length: %d\r\n\r\n%b"
-            % (kind, build_policy().encode(), len(body), body)
+            b"X-Request-ID: %b\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%b"
+            % (kind, build_policy().encode(), request_id.encode(), len(body), body)
         )
         reactor.callLater(LINGER_SECONDS, transport.abortConnection)
 
 
-def _problem() -> bytes:
+def _problem(request_id: str) -> bytes:
     detail = f"A request may have at most {settings.MAX_BODY_BYTES} bytes. Send large files in chunks to /uploads/."
-    return json.dumps({"code": "body_too_large", "detail": detail, "status": 413}).encode()
+    return json.dumps({"code": CODE, "detail": detail, "status": 413, "requestId": request_id}).encode()
 
 
 def install() -> None:
