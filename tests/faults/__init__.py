@@ -2,13 +2,13 @@
 
 | fault | what must happen | test |
 |---|---|---|
-| `kill -9` of a worker in a window | taken over within lease + 5 s, exact | `test_leases`, `_kill`, `_imports`, `_splits` |
+| `kill -9` of a worker in a window | taken over within lease + 5 s, exact | `test_leases`, `_kill`, `_splits` |
 | killed `MAX_ATTEMPTS` times without progress | `worker_lost`; the queue moves on; retry works | `test_leases` |
 | SIGSTOP beyond the lease, then CONT | nothing written, it works on | `test_leases`, `test_imports` (in a commit) |
 | SIGSTOP in a transaction or a COPY | PostgreSQL ends it, nobody waits longer | `test_database` |
 | SIGTERM in a job | released, resumed by the next, not failed | `test_kill`, `test_workers` |
 | Redis restarted, away, flushed, connections cut | one run, the page catches up within 10 s | `test_redis` |
-| Redis down or hanging | answers within 6 s, log-in works, jobs run | `test_redis`, `test_kill`, `test_grpc` |
+| Redis down or hanging | answers within 6 s, log-in works, jobs run | `test_redis`, `test_grpc` |
 | Redis full | uploads, log-in, jobs and pages work | `test_redis` |
 | hint lost | begun by a sweeper within 10 s | `test_queue` |
 | the same hint 16 times | one claim | `test_queue` |

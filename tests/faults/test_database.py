@@ -38,7 +38,7 @@ def crew(tmp_path_factory: pytest.TempPathFactory, postgres: Postgres, redis: Re
 
 @pytest.fixture(scope="module")
 def sales(tmp_path_factory: pytest.TempPathFactory) -> Sales:
-    return Sales.write(tmp_path_factory.mktemp("files") / "sales.csv", 12_000_000)
+    return Sales.write(tmp_path_factory.mktemp("files") / "sales.csv", 8_000_000)
 
 
 def test_a_restart_in_the_middle_of_jobs_and_an_upload_loses_nothing(

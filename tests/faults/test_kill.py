@@ -82,24 +82,3 @@ def test_a_worker_that_is_asked_to_stop_lets_go_of_its_job_at_once(site: Site, t
     wait_until(lambda: site.query("SELECT status FROM reports_job") == "completed", what="the result", timeout=100)
     assert is_exact(site, path)
     assert report_is_exact(site, path)
-
-
-@pytest.mark.parametrize("fault", [signal.SIGTERM, signal.SIGSTOP], ids=["down", "hanging"])
-def test_without_redis_uploads_are_answered_and_jobs_are_done(
-    fault: signal.Signals, tmp_path: Path, postgres: Postgres, tmp_path_factory: pytest.TempPathFactory
-) -> None:
-    redis = Redis(tmp_path_factory.mktemp("redis"))
-    site = services_site(tmp_path, postgres, redis, env={"LEASE_SECONDS": "2", "SWEEP_SECONDS": "0.5"})
-    try:
-        path = write_sales(tmp_path / "sales.csv", 2_000_000)
-        token = site.prepare()
-        address = site.web()
-        site.worker("--concurrency=1")
-        redis.process.signal_group(fault)
-        upload(address, token, path)
-        wait_until(lambda: site.query("SELECT status FROM reports_job") == "completed", what="the result", timeout=60)
-        assert is_exact(site, path)
-    finally:
-        redis.process.signal_group(signal.SIGCONT)
-        site.end()
-        redis.end()

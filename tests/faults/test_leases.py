@@ -55,7 +55,7 @@ time.time_ns = lambda: _time_ns() + int(OFF * 1e9)
 
 @pytest.fixture(scope="module")
 def sales(tmp_path_factory: pytest.TempPathFactory) -> Sales:
-    return Sales.write(tmp_path_factory.mktemp("files") / "sales.csv", 10_000_000)
+    return Sales.write(tmp_path_factory.mktemp("files") / "sales.csv", 9_000_000)
 
 
 @pytest.fixture(scope="module")

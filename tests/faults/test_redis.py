@@ -37,7 +37,7 @@ def crew(tmp_path_factory: pytest.TempPathFactory, postgres: Postgres, redis: Re
 
 @pytest.fixture(scope="module")
 def sales(tmp_path_factory: pytest.TempPathFactory) -> Sales:
-    return Sales.write(tmp_path_factory.mktemp("files") / "sales.csv", 6_000_000)
+    return Sales.write(tmp_path_factory.mktemp("files") / "sales.csv", 4_000_000)
 
 
 @pytest.fixture(scope="module")
