@@ -18,7 +18,7 @@ NOBODYS = JobStatusRequest(job_id="00000000-0000-4000-8000-000000000000")
 
 
 def id_in(metadata: Any) -> str:
-    return dict(metadata).get("x-request-id", "")
+    return str(dict(metadata).get("x-request-id", ""))
 
 
 async def test_a_refusal_tells_the_id_that_the_call_came_with(stub: Any, auth: Metadata) -> None:
