@@ -10,6 +10,7 @@ from reports import events
 from reports.lifecycle.changes import announce, finish, notify
 from reports.lifecycle.queue import free, hint_if_runnable
 from reports.models import OPEN, Attempt, Job
+from reports.pipelines import pipeline_for
 from uploads.models import Upload
 
 Status = Job.Status
@@ -17,10 +18,13 @@ Status = Job.Status
 
 def upload_progressed(upload: Upload) -> None:
     """Bytes have come: a visible change of the upload's open jobs, and perhaps work."""
-    for job_id in Job.objects.filter(upload=upload, status__in=OPEN).values_list("pk", flat=True):
-        Job.objects.filter(pk=job_id).update(version=F("version") + 1)
-        events.announce_progress(job_id)
-        hint_if_runnable(job_id)
+    for job in Job.objects.filter(upload=upload, status__in=OPEN).only("kind", "bytes_done"):
+        Job.objects.filter(pk=job.pk).update(version=F("version") + 1)
+        events.announce_progress(job.pk)
+        # With most chunks there is no window to fold yet, and to ask whether it is the job's turn is a large query.
+        window_end = job.bytes_done + pipeline_for(job.kind).window_bytes
+        if upload.state == Upload.State.COMPLETE or upload.offset >= window_end:
+            hint_if_runnable(job.pk)
 
 
 def end_for_lost_upload(upload: Upload) -> None:

@@ -33,4 +33,4 @@ def test_a_dashboard_that_was_never_told_the_end_is_counted_as_lost() -> None:
     told = [[ended], [[1.5, "u", 5, "processing", 2, ""]], [[*ended[:3], "failed", *ended[4:]]]]
     figures.add_events(figure, uploaded, [{"number": 1, "told": one} for one in told])
     assert len(figure.lost) == 2
-    assert figure.end_ms == [pytest.approx(1000.0)] * 4
+    assert pytest.approx([1000.0] * 4) == figure.end_ms

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from reports import events
+from reports import events, lifecycle
 from reports.models import Job
 from tests.conftest import MakeUpload
 from tests.files import sales_csv
@@ -72,3 +72,18 @@ def test_a_layer_that_hangs_costs_its_time_once_and_harms_nothing(
     assert job.upload.state == "complete"
     assert asked.acquire(timeout=1)
     assert not asked.acquire(blocking=False)
+
+
+def test_a_chunk_that_makes_no_window_whole_does_not_look_for_work(
+    make_upload: MakeUpload, settings: Any, monkeypatch: pytest.MonkeyPatch, django_assert_num_queries: Any
+) -> None:
+    data = sales_csv(50)
+    upload = make_upload(data, chunk=len(data) // 3 + 1, whole=False)
+    monkeypatch.setattr(events, "_last_progress", {})
+    with django_assert_num_queries(3):
+        # Which jobs, one more version, and what is told of it.
+        lifecycle.upload_progressed(upload)
+    settings.WINDOW_BYTES = upload.offset
+    with django_assert_num_queries(3):
+        # It is too soon to be told again; but now there may be work.
+        lifecycle.upload_progressed(upload)
