@@ -34,6 +34,7 @@ check: $(VENV)/.dev node_modules/.dev $(TEXTS)
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/bandit -q -r accounts reports salesagg uploads manage.py -c pyproject.toml
+	$(BIN)/hadolint Dockerfile
 
 # Known holes in what we depend on, asked of PyPI and npm; fails when there is one, and when they cannot be asked.
 audit: $(VENV)/.dev

@@ -1,11 +1,13 @@
 """Django settings. Everything that an operator may change is read from the environment here, and only here.
 
 Each setting stands with its default and its reason. `.env.example` lists them all; a file `.env` beside `manage.py` is
-read when there is one. What depends on the services behind the app is in `backends.py`.
+read when there is one. Of a setting whose name with `_FILE` behind it is set, that file's content is the value: so
+secrets need not be in the environment. What depends on the services behind the app is in `backends.py`.
 """
 
 import hashlib
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import django_stubs_ext
 import environ
@@ -17,7 +19,7 @@ from salesagg import backends, logs, secret_key
 django_stubs_ext.monkeypatch()
 
 BASE_DIR = Path(__file__).resolve().parent.parent
-env = environ.Env()
+env = environ.FileAwareEnv()
 if (BASE_DIR / ".env").exists():
     env.read_env(BASE_DIR / ".env")
 
@@ -31,8 +33,6 @@ DATA_DIR.mkdir(parents=True, exist_ok=True)
 
 # Off unless asked for: Django's debug pages show settings and code to whoever meets an error.
 DEBUG = env.bool("DEBUG", default=False)
-# Host names the site answers to. Localhost suits one machine; a real site names its own.
-ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
 # Full origins (https://sales.example.com) that may post forms, for a site behind a proxy that ends TLS.
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 # The port that `manage.py serve` listens on, and the address; 127.0.0.1 keeps a laptop's app to the laptop.
@@ -41,6 +41,9 @@ HOST = env.str("HOST", default="127.0.0.1")
 
 # How people reach the site, for the links in mails, which no request tells.
 SITE_URL = env.str("SITE_URL", default=f"http://localhost:{PORT}").rstrip("/")
+# Host names the site answers to: by default that of SITE_URL, and this machine's own, by which its health is asked for.
+_HERE = ["localhost", "127.0.0.1", "[::1]"]
+ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=[*_HERE, *({urlsplit(SITE_URL).hostname or ""} - {"", *_HERE})])
 
 DATABASE_URL = env.str("DATABASE_URL", default="")
 REDIS_URL = env.str("REDIS_URL", default="")
@@ -53,9 +56,11 @@ if not SECRET_KEY:
         raise ImproperlyConfigured("Set SECRET_KEY: processes that share services must share one secret key.")
     SECRET_KEY = secret_key.read_or_make(DATA_DIR / "secret_key")
 
-# Set to true when people reach the site by https alone: secure cookies, redirect, HSTS.
-HTTPS = env.bool("HTTPS", default=False)
+# True when people reach the site by https alone, as SITE_URL says: secure cookies, redirect, HSTS.
+HTTPS = env.bool("HTTPS", default=SITE_URL.startswith("https://"))
 SECURE_SSL_REDIRECT = HTTPS
+# What watches over processes asks them on the spot, without a proxy that ends TLS.
+SECURE_REDIRECT_EXEMPT = [r"^(healthz|readyz)$"]
 SESSION_COOKIE_SECURE = HTTPS
 CSRF_COOKIE_SECURE = HTTPS
 if HTTPS:
