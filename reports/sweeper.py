@@ -13,7 +13,7 @@ from django.conf import settings
 from django.db import connection
 
 from accounts import audit, deletion, idempotency, metrics
-from reports import bulk, hints, lifecycle, runner, workers
+from reports import bulk, hints, lifecycle, runner, splits, workers
 from reports.webhooks import management as webhooks
 from uploads import lifecycle as upload_lifecycle
 
@@ -24,6 +24,7 @@ def sweep() -> None:
     """End what is over, and see to it that somebody looks at what can go on."""
     bulk.end_frozen()
     lifecycle.end_abandoned()
+    splits.forget_ended()
     upload_lifecycle.expire_overdue()
     if lifecycle.runnable().exists() and not hints.send():
         # The broker is away: do the work here, or it would wait for as long as the broker does.

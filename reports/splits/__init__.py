@@ -12,6 +12,6 @@ lease, and then folds the stretch itself.
 """
 
 from reports.splits.ahead import Ahead
-from reports.splits.helping import help_one
+from reports.splits.helping import forget_ended, help_one
 
-__all__ = ["Ahead", "help_one"]
+__all__ = ["Ahead", "forget_ended", "help_one"]

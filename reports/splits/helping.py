@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from reports.engine import EngineError
 from reports.lifecycle import lease_end
-from reports.models import Job, Split
+from reports.models import OPEN, Job, Split
 from reports.pipelines import FoldedWindow, pipeline_for
 from reports.splits.encoding import encode
 from uploads.reader import PartLost, read
@@ -47,6 +47,12 @@ def take(*, job_id: uuid.UUID | None = None) -> Taken | None:
         if left.filter(pk=pk).update(token=token, lease_until=lease_end()):
             return Taken(job, pk, token, start, end)
     return None
+
+
+def forget_ended() -> None:
+    """Remove the splits of jobs that have ended: before their holder arrived there, or laid out by one that has slept
+    and does not know yet."""
+    Split.objects.exclude(job__status__in=OPEN).delete()
 
 
 def hand_in(taken: Taken, window: FoldedWindow | None) -> bool:

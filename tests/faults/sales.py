@@ -49,8 +49,10 @@ class Crew:
         return cls(site, site.prepare(), site.web())
 
     def fill(self, count: int, *options: str) -> None:
-        """Until there are so many workers alive."""
+        """So many workers that are alive, and no more."""
         self.workers = [worker for worker in self.workers if worker.returncode is None]
+        while len(self.workers) > count:
+            self.workers.pop().end()
         self.workers += self.site.workers(max(count - len(self.workers), 0), *options or ["--concurrency=1"])
 
     def send(self, sales: Sales, **options: Any) -> str:
@@ -101,7 +103,9 @@ class Crew:
         assert self.site.query(totals) == sales.totals
         assert (self.value(job, "rows"), self.value(job, "bad_rows")) == (sales.rows, sales.bad_rows)
         for table in ("reports_checkpoint", "reports_split"):
-            assert self.site.query(f"SELECT count(*) FROM {table} WHERE job_id = '{job}'") == 0  # noqa: S608
+            none = f"SELECT count(*) = 0 FROM {table} WHERE job_id = '{job}'"  # noqa: S608
+            # Of those that a sleeping worker has left the next sweep takes care.
+            wait_until(lambda asked=none: self.site.query(asked), what=f"an empty {table}")  # type: ignore[misc]
         assert "" not in self.outcomes(job)
 
     def cut_off_the_database(self) -> None:

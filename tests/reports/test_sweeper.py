@@ -8,7 +8,7 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from reports import hints, lifecycle
-from reports.models import Job
+from reports.models import Job, Split
 from reports.sweeper import Sweeper, sweep
 from tests.conftest import MakeUpload
 from tests.files import sales_csv
@@ -102,6 +102,17 @@ def test_a_job_to_be_cancelled_whose_worker_died_is_cancelled(make_upload: MakeU
     Job.objects.update(lease_until=Now() - timedelta(seconds=1))
     sweep()
     assert Job.objects.get().status == "cancelled"
+
+
+def test_what_was_laid_out_ahead_is_forgotten_with_the_end_of_its_job(
+    make_upload: MakeUpload, hinted: list[str]
+) -> None:
+    ended, going = make_upload(DATA).jobs.get(), make_upload(DATA).jobs.get()
+    for job in (ended, going):
+        Split.objects.create(job=job, start=10, end=20)
+    lifecycle.cancel(ended)
+    sweep()
+    assert [split.job for split in Split.objects.all()] == [going]
 
 
 def test_an_upload_that_never_finishes_fails_its_job_with_what_to_do(

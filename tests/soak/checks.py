@@ -56,6 +56,8 @@ def check_all(world: World, ledger: Ledger, pages: list[Page]) -> None:
     cancel_unnamed(world, ledger)
     open_jobs = f"SELECT count(*) = 0 {NONE_OF['jobs that have not ended']}"
     _look(ledger, lambda: world.site.query(open_jobs), "every job to end", seconds=END_GRACE_SECONDS)
+    # The next sweep takes care of those that a worker has left that was asleep.
+    _look(ledger, lambda: world.site.query(f"SELECT count(*) = 0 {NONE_OF['splits']}"), "no splits", seconds=15)
     # A web process that was killed as it cancelled has left the bytes for the daily clean-up.
     _age(world)
     world.site.manage("clean_uploads")
