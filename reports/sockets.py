@@ -20,6 +20,7 @@ THREADS = 4
 
 _threads = Threads(THREADS)
 in_thread = _threads.do
+settle = _threads.settle
 
 
 async def user_of(scope: Mapping[str, Any]) -> Any:

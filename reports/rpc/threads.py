@@ -22,6 +22,7 @@ T = TypeVar("T")
 THREADS = 16
 # After so long without work a thread rests.
 REST_SECONDS = 0.5
+SETTLE_SECONDS = 20.0
 # What goes on although the call has ended.
 _unfinished: set["asyncio.Task[Any]"] = set()
 
@@ -51,7 +52,7 @@ class Threads(Executor):
         self._work: queue.SimpleQueue[tuple[Future[Any], Callable[[], Any]]] = queue.SimpleQueue()
         self._waiting = threading.Semaphore(0)
         self._lock = threading.Lock()
-        self._not_started = count
+        self._count = self._not_started = count
 
     async def do(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """What `function` returns or raises."""
@@ -67,6 +68,14 @@ class Threads(Executor):
                     threading.Thread(target=self._run, name=f"rpc_{self._not_started}", daemon=True).start()
                     self._not_started -= 1
         return future
+
+    def settle(self) -> None:
+        """Wait until what was begun is done, when nothing more is submitted: also what nobody waits for any more."""
+        if self._not_started < self._count:
+            # Each thread is here only when it has nothing else to do.
+            barrier = threading.Barrier(self._count)
+            for future in [self.submit(barrier.wait, SETTLE_SECONDS) for _ in range(self._count)]:
+                future.result(SETTLE_SECONDS)
 
     def _run(self) -> None:
         while True:

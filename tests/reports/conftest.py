@@ -1,6 +1,6 @@
 """Every test begins with services that have not failed yet. And the staff, for the tests of the admin."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 from django.contrib.auth.models import Permission
@@ -8,7 +8,7 @@ from django.test import Client
 
 from accounts.models import User
 from accounts.outage import Outage
-from reports import events, hints
+from reports import events, hints, sockets
 from tests.conftest import MakeUser
 
 
@@ -16,6 +16,13 @@ from tests.conftest import MakeUser
 def _no_outage(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hints, "_outage", Outage(seconds=60))
     monkeypatch.setattr(events, "_outage", Outage(seconds=60))
+
+
+@pytest.fixture(autouse=True)
+def _nobody_reads_any_more() -> Iterator[None]:
+    """A socket that is closed leaves its last reading to itself; PostgreSQL's tables cannot be emptied during one."""
+    yield
+    sockets.settle()
 
 
 @pytest.fixture

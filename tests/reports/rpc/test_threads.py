@@ -67,3 +67,18 @@ def test_what_is_raised_reaches_who_asked_and_the_thread_lives_on() -> None:
     with pytest.raises(ZeroDivisionError):
         one.submit(lambda: 1 // 0).result(10)
     assert one.submit(lambda: 1).result(10) == 1
+
+
+def test_when_they_have_settled_nothing_goes_on() -> None:
+    several, release, done = Threads(3), threading.Event(), threading.Event()
+
+    def work() -> None:
+        assert release.wait(10)
+        done.set()
+
+    several.settle()
+    several.submit(work)
+    threading.Timer(0.1, release.set).start()
+    several.submit(look).result(10)
+    several.settle()
+    assert done.is_set()
