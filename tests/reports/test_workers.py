@@ -11,6 +11,7 @@ from celery.signals import worker_ready, worker_shutdown, worker_shutting_down
 from django.db import DatabaseError
 from django.db.models.functions import Now
 
+from accounts import logcontext
 from reports import stopping, worker, workers
 from reports.models import Worker
 from reports.sweeper import Sweeper
@@ -23,6 +24,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 def _on_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     """No test process belongs to a worker, and none is being stopped."""
     monkeypatch.setattr(workers, "_main_pid", None)
+    monkeypatch.setattr(logcontext, "_always", {})
     monkeypatch.setattr(stopping, "_event", threading.Event())
 
 
