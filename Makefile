@@ -42,12 +42,14 @@ audit: $(VENV)/.dev
 	$(BIN)/pip-audit --strict --disable-pip --no-deps -r requirements-fast.txt -r requirements-observe.txt
 	$(NPM) audit --omit=dev
 
-# In one process; on PostgreSQL and Redis; with processes that are killed; in a browser. Apart from each other, since the
+# In one process; on PostgreSQL and Redis; with processes that are killed; as docker-compose.yml deploys it, one site for
+# all; in a browser. Apart from each other, since the
 # browser's event loop and Django's database do not share a thread.
 pytest: $(VENV)/.dev node_modules/.dev $(TEXTS)
-	$(PYTEST) -n $(TESTERS) --ignore=tests/e2e --ignore=tests/faults --ignore=tests/load
+	$(PYTEST) -n $(TESTERS) --ignore=tests/e2e --ignore=tests/faults --ignore=tests/load --ignore=tests/deploy/test_rehearsal.py
 	$(PYTEST) -n $(TESTERS) --services --ignore=tests/reports/engine tests/accounts tests/uploads tests/reports
 	$(PYTEST) -n $(TESTERS) tests/faults tests/load
+	$(PYTEST) tests/deploy/test_rehearsal.py
 	$(PYTEST) -n $(TESTERS) tests/e2e
 
 # Everything that may fail, with real processes: the table is in tests/faults/__init__.py. In full: larger files, and
@@ -62,7 +64,7 @@ soak: $(VENV)/.dev node_modules/.dev $(TEXTS)
 
 # Which lines the tests in one process run. Apart from them, since counting takes as long again.
 coverage: $(VENV)/.dev node_modules/.dev $(TEXTS)
-	$(PYTEST) -n $(TESTERS) --cov --cov-report=term --ignore=tests/e2e --ignore=tests/faults --ignore=tests/load
+	$(PYTEST) -n $(TESTERS) --cov --cov-report=term --ignore=tests/e2e --ignore=tests/faults --ignore=tests/load --ignore=tests/deploy/test_rehearsal.py
 
 # The engine beside others, the whole service, many that watch one job, imports beside a plain loop, uploads by gRPC beside
 # whole files in a message, and one file on more and more workers. Files and figures go to $(DATA_DIR)/bench.

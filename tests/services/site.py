@@ -181,13 +181,13 @@ def services_site(
     )
 
 
-def log_in(address: str) -> requests.Session:
-    """A browser's session, logged in as the site's user."""
+def log_in(address: str, email: str = EMAIL, password: str = PASSWORD) -> requests.Session:
+    """A browser's session, logged in as the site's user, or somebody else."""
     session = requests.Session()
     page = session.get(f"{address}/accounts/login/", timeout=20)
     token = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', page.text)
     assert token
-    form = {"login": EMAIL, "password": PASSWORD, "csrfmiddlewaretoken": token[1]}
+    form = {"login": email, "password": password, "csrfmiddlewaretoken": token[1]}
     done = session.post(f"{address}/accounts/login/", data=form, timeout=20)
     assert "sessionid" in session.cookies, done.url
     return session

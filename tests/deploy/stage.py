@@ -1,0 +1,142 @@
+"""The site of docker-compose.yml on one machine: every command is the file's own, only addresses and folders differ."""
+
+import os
+import re
+import sys
+from pathlib import Path
+
+import psycopg
+
+from tests.deploy.compose import Compose
+from tests.services import S3, Postgres, Process, Redis, free_port
+from tests.services.processes import ROOT
+
+BIN = Path(sys.executable).parent
+# So that tests reach what people seldom do.
+SETTINGS = {"API_REQUESTS_PER_MINUTE_PER_ADDRESS": "100", "LEASE_SECONDS": "3", "SWEEP_SECONDS": "0.5"}
+
+
+class Stage:
+    def __init__(self, folder: Path, postgres: Postgres, redis: Redis, s3: S3) -> None:
+        self.folder = folder
+        self.port, self.rpc_port, self.web_ports = free_port(), free_port(), (free_port(), free_port())
+        self.address = f"http://localhost:{self.port}"
+        self.compose = Compose(SITE_URL=self.address, SITE_ADDRESS=f":{self.port}", WINDOW_BYTES="500000", **SETTINGS)
+        self.s3 = s3
+        self._places = {
+            # The bucket of the tests' store has been made; ours is to be made by the site.
+            "http://store:8333": s3.endpoint,
+            "/run/salesagg": str(folder / "run"),
+            "/volumes/store": str(folder / "objects"),
+            "/etc/caddy/Caddyfile": str(ROOT / "deploy" / "Caddyfile"),
+            "0.0.0.0": "127.0.0.1",  # noqa: S104
+        }
+        self._env = {
+            "DATABASE_URL": postgres.url,
+            "REDIS_URL": redis.url,
+            "DATA_DIR": str(folder / "data"),
+            # One machine has one port 9100.
+            "METRICS_PORT": "0",
+            "SECRET_KEY": "",
+        }
+        self.database = postgres.url
+        self.webs: list[Process] = []
+        self.workers: list[Process] = []
+        self.processes: list[Process] = []
+
+    def begin(self) -> None:
+        (self.folder / "run").mkdir()
+        (self.folder / "objects").mkdir()
+        static = Path(os.environ["STATIC_ROOT"])
+        if not (static / "staticfiles.json").exists():
+            # As the image's build does.
+            self._end_well(
+                Process(self._program(["python", "manage.py", "collectstatic", "--noinput"]), log=self._log("s"))
+            )
+        self._end_well(self.run("secrets"))
+        first = self._end_well(self.run("migrate"))
+        found = re.search(r"Log in as   (\S+)\nPassword    (\S+)\n", first)
+        assert found, first
+        self.email, self.password = found.groups()
+        for port in self.web_ports:
+            self.start_web(port)
+        self.start_worker()
+        self.start_worker()
+        rpc = self.run("grpc", GRPC_PORT=str(self.rpc_port))
+        for port, web in zip(self.web_ports, self.webs, strict=True):
+            web.wait_for_port(port)
+        for worker in self.workers:
+            worker.wait_for_output(" ready.")
+        rpc.wait_for_port(self.rpc_port)
+        self.proxy = self.run(
+            "proxy",
+            WEB="listed",
+            WEB_ADDRESSES=" ".join(f"127.0.0.1:{port}" for port in self.web_ports),
+            GRPC_ADDRESS=f"127.0.0.1:{self.rpc_port}",
+            STORE_ADDRESS=self.s3.endpoint.removeprefix("http://"),
+            STATIC_PARENT=str(static.parent),
+            HEALTH_PORT=str(free_port()),
+            XDG_DATA_HOME=str(self.folder / "caddy"),
+        )
+        self.proxy.wait_for_port(self.port)
+
+    def start_web(self, port: int) -> Process:
+        self.webs.append(self.run("web", replace={"8000": str(port)}))
+        return self.webs[-1]
+
+    def start_worker(self) -> Process:
+        # Containers have names of their own.
+        self.workers.append(self.run("worker", more=[f"--hostname=w{len(self.processes)}@%h"]))
+        return self.workers[-1]
+
+    def run(
+        self, service: str, *, replace: dict[str, str] | None = None, more: list[str] | None = None, **env: str
+    ) -> Process:
+        """The service's command with its environment, here."""
+        words = [(replace or {}).get(word, self._here(word)) for word in self.compose.command(service)]
+        given = {} if service == "secrets" else self.compose.environment(service)
+        told = {name: self._here(value) for name, value in given.items()}
+        if service != "proxy":
+            told |= self._env
+        process = Process(self._program([*words, *(more or [])]), env=told | env, log=self._log(service))
+        self.processes.append(process)
+        return process
+
+    def probe(self, service: str, *, port: int, **env: str) -> int:
+        """What the service's health check ends with."""
+        _, *words = self.compose.services[service]["healthcheck"]["test"]
+        words = [word.replace("8000", str(port)).replace("50051", str(port)) for word in words]
+        told = {name: self._here(value) for name, value in self.compose.environment(service).items()}
+        process = Process(self._program(words), env=told | self._env | env, log=self._log("probe"))
+        return process.wait(timeout=30)
+
+    def manage(self, *words: str) -> str:
+        told = {name: self._here(value) for name, value in self.compose.environment("web").items()}
+        process = Process(self._program(["python", "manage.py", *words]), env=told | self._env, log=self._log("manage"))
+        return self._end_well(process).strip()
+
+    def query(self, sql: str) -> object:
+        with psycopg.connect(self.database) as connection:
+            row = connection.execute(sql.encode()).fetchone()
+            return row[0] if row else None
+
+    def end(self) -> None:
+        for process in reversed(self.processes):
+            process.end()
+
+    def _here(self, text: str) -> str:
+        for there, here in self._places.items():
+            text = text.replace(there, here)
+        return text
+
+    @staticmethod
+    def _program(words: list[str]) -> list[str]:
+        return [str(BIN / words[0]), *words[1:]]
+
+    def _log(self, name: str) -> Path:
+        return self.folder / f"{name}-{len(self.processes)}-{len(list(self.folder.iterdir()))}.log"
+
+    @staticmethod
+    def _end_well(process: Process) -> str:
+        assert process.wait(timeout=90) == 0, process.output
+        return process.output

@@ -1,0 +1,193 @@
+"""The files that make up a deployment are right, each by the program that reads it."""
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+import yaml
+
+from tests.deploy.compose import Compose
+from tests.deploy.stage import BIN
+from tests.services import Process, free_port
+from tests.services.backing import redis_server
+from tests.services.processes import ROOT
+
+OURS = {"secrets", "migrate", "web", "worker", "grpc"}
+ONCE = {"secrets", "migrate"}
+
+
+@pytest.fixture(scope="module")
+def services() -> dict[str, dict[str, Any]]:
+    return Compose().services
+
+
+def in_ci_or_skip(program: str) -> str:
+    found = shutil.which(program)
+    if not found:
+        assert not os.environ.get("CI"), f"{program} is missing"
+        pytest.skip(f"there is no {program}")
+    return found
+
+
+def words(command: str | list[str]) -> list[str]:
+    """Newer versions write them apart."""
+    return shlex.split(command) if isinstance(command, str) else command
+
+
+@pytest.mark.parametrize("profiles", [[], ["envoy", "monitor", "metrics"]])
+def test_docker_compose_reads_the_file_without_a_setting(tmp_path: Path, profiles: list[str]) -> None:
+    program = in_ci_or_skip("docker-compose")
+    options = [option for name in profiles for option in ("--profile", name)]
+    done = subprocess.run(
+        [program, "--file", str(ROOT / "docker-compose.yml"), "--project-directory", str(tmp_path), *options, "config"],
+        env={"PATH": os.environ["PATH"], "HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "variable is not set" not in done.stderr
+    read = yaml.safe_load(done.stdout)["services"]
+    ours = Compose().services
+    assert set(read) == set(ours)
+    for name, service in read.items():
+        # Ours is how the rehearsal reads it.
+        assert words(service.get("command", [])) == words(ours[name].get("command", [])), name
+
+
+def test_every_setting_can_be_set_in_env(services: dict[str, dict[str, Any]]) -> None:
+    listed = set(re.findall(r"^#?([A-Z_]+)=", (ROOT / ".env.example").read_text(), re.MULTILINE))
+    passed_on = set(services["web"]["environment"])
+    fixed = {"DATA_DIR", "HOST", "PORT", "DEBUG", "STATIC_ROOT", "SECRET_KEY", "GRPC_HOST", "GRPC_PORT"}
+    by_the_proxy = {"GRPC_TLS_CERTIFICATE", "GRPC_TLS_KEY", "GRPC_TLS_CLIENT_CA"}
+    assert listed - passed_on == fixed | by_the_proxy
+    assert passed_on - listed == {"PGPASSFILE", "AWS_SHARED_CREDENTIALS_FILE", "SECRET_KEY_FILE"}
+
+
+def test_what_is_set_reaches_the_processes() -> None:
+    there = Compose(QUOTA_BYTES="5", SITE_URL="https://sales.example.com").environment("worker")
+    assert there["QUOTA_BYTES"] == "5"
+    assert there["STORAGE_URL"].endswith("&public_url=https://sales.example.com")
+    assert "QUOTA_BYTES" not in Compose().environment("worker")
+
+
+def test_every_service_is_watched_started_again_and_may_do_little(services: dict[str, dict[str, Any]]) -> None:
+    for name, service in services.items():
+        assert service["restart"] in (("no", "on-failure:5") if name in ONCE else ("unless-stopped",)), name
+        assert service["healthcheck"].get("disable") is True if name in ONCE else service["healthcheck"]["test"], name
+        assert service["cap_drop"] == ["ALL"], name
+        assert service["security_opt"] == ["no-new-privileges:true"], name
+        assert service["logging"]["options"]["max-size"], name
+        assert service.get("read_only") is True or name == "postgres", name
+
+
+def test_only_the_proxy_is_published_and_at_first_to_this_machine_alone(services: dict[str, dict[str, Any]]) -> None:
+    published = {name: service["ports"] for name, service in services.items() if "ports" in service}
+    assert set(published) - {name for name in services if services[name].get("profiles")} == {"proxy"}
+    assert all(port.startswith("127.0.0.1:") for ports in published.values() for port in ports)
+
+
+def test_images_are_of_a_version(services: dict[str, dict[str, Any]]) -> None:
+    for name, service in services.items():
+        assert re.search(r":[\w.-]*\d|:local$", service["image"]), name
+    stages = re.findall(r"^FROM (\S+)", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
+    assert stages
+    assert all(re.search(r":\d+(\.\d+)?-", stage) for stage in stages)
+
+
+def test_the_image_holds_no_secret_and_nothing_that_only_we_need() -> None:
+    ignored = (ROOT / ".dockerignore").read_text().splitlines()
+    assert "*" in ignored
+    let_in = {line[1:] for line in ignored if line.startswith("!")}
+    assert let_in.isdisjoint({".env", "var", ".git", "tests", "node_modules"})
+    copied = re.findall(r"^COPY (?!--from)(.+) \S+$", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
+    for name in " ".join(copied).split():
+        assert any(name == let or re.fullmatch(let.replace("*", ".*"), name) for let in let_in), name
+        assert (ROOT / name).exists(), name
+
+
+def test_processes_of_ours_run_as_nobody_else_does() -> None:
+    dockerfile = (ROOT / "Dockerfile").read_text()
+    assert dockerfile.rindex("USER 10001:10001") > dockerfile.rindex("FROM ")
+    assert {name for name in OURS if "user" in Compose().services[name]} == {"secrets"}
+    assert Compose().services["secrets"]["network_mode"] == "none"
+
+
+@pytest.mark.parametrize(
+    "env",
+    [
+        {},
+        {"SITE_ADDRESS": "https://sales.example.com", "TRUSTED_PROXIES": "10.0.0.0/8 fd00::/8"},
+        {"WEB": "listed", "WEB_ADDRESSES": "10.0.0.1:8000 10.0.0.2:8000"},
+    ],
+)
+def test_caddy_takes_its_file(env: dict[str, str], tmp_path: Path) -> None:
+    command = [str(BIN / "caddy"), "validate", "--adapter", "caddyfile", "--config", str(ROOT / "deploy" / "Caddyfile")]
+    base = {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}
+    done = subprocess.run(command, env=base | env, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "not formatted" not in done.stderr
+    tidy = subprocess.run([*command[:1], "fmt", "--diff", command[-1]], capture_output=True, timeout=60, check=False)
+    assert tidy.returncode == 0, tidy.stdout
+
+
+@pytest.fixture
+def behind_dns(tmp_path: Path) -> Iterator[str]:
+    """The proxy as docker-compose.yml has it, which asks DNS for the web processes; one that says who it is."""
+    # The port is that of the containers.
+    written = (ROOT / "deploy" / "Caddyfile").read_text().replace("port 8000", f"port {(there := free_port())}")
+    (tmp_path / "Caddyfile").write_text(
+        f"{written}\nhttp://127.0.0.1:{there} {{\n\trespond {{header.X-Forwarded-For}}\n}}\n"
+    )
+    port = free_port()
+    env = {"SITE_ADDRESS": f":{port}", "WEB_HOST": "localhost", "HEALTH_PORT": str(free_port()), "HOME": str(tmp_path)}
+    command = [str(BIN / "caddy"), "run", "--adapter", "caddyfile", "--config", str(tmp_path / "Caddyfile")]
+    process = Process(command, env=env, log=tmp_path / "log")
+    process.wait_for_port(port)
+    yield f"http://127.0.0.1:{port}"
+    process.end()
+
+
+def test_web_processes_are_found_by_name_and_told_one_address_of_the_caller(behind_dns: str) -> None:
+    answer = requests.get(behind_dns, headers={"X-Forwarded-For": "203.0.113.1, 203.0.113.2"}, timeout=30)
+    assert (answer.status_code, answer.text) == (200, "127.0.0.1")
+
+
+def test_redis_takes_its_command(tmp_path: Path) -> None:
+    port = free_port()
+    options = Compose().command("redis")[1:]
+    command = [redis_server(), *options, "--port", str(port), "--bind", "127.0.0.1", "--dir", str(tmp_path)]
+    process = Process(command, log=tmp_path / "log")
+    try:
+        process.wait_for_port(port)
+    finally:
+        process.end()
+
+
+def test_envoy_takes_the_file_as_the_container_changes_it(tmp_path: Path) -> None:
+    [line] = Compose().services["envoy"]["command"]
+    change = line.partition(" && ")[0].replace("/etc/salesagg", str(ROOT / "deploy")).replace("/tmp", str(tmp_path))  # noqa: S108
+    subprocess.run(["sh", "-c", change], check=True, timeout=20)
+    changed = (tmp_path / "envoy.yaml").read_text()
+    assert "address: grpc, port_value: 50051" in changed
+    command = [str(BIN / "envoy"), "--mode", "validate", "-c", str(tmp_path / "envoy.yaml")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_files_that_the_file_names_are_there_and_are_yaml(services: dict[str, dict[str, Any]]) -> None:
+    mounts = [mount for service in services.values() for mount in service.get("volumes", []) if isinstance(mount, str)]
+    here = [mount.split(":")[0] for mount in mounts if mount.startswith("./")]
+    assert len(here) > 3
+    for name in here:
+        assert (ROOT / name).exists(), name
+    for file in [*(ROOT / "deploy").rglob("*.yml"), *(ROOT / "deploy").rglob("*.yaml")]:
+        assert yaml.safe_load(file.read_text()), file

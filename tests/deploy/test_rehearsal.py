@@ -1,0 +1,217 @@
+"""The rehearsal of a deployment: what docker-compose.yml starts, started, behind the proxy that it starts, and used."""
+
+import contextlib
+import csv
+import http.client
+import re
+import signal
+import stat
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+import requests
+from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
+from grpc_health.v1.health_pb2_grpc import HealthStub
+
+from tests.deploy.stage import Stage
+from tests.files import totals_by_csv, write_sales
+from tests.services.processes import free_port, wait_until
+from tests.services.rpc import Rpc, pieces
+from tests.services.site import log_in
+from tests.services.tus import uploading
+from tests.services.watching import Page
+
+pytestmark = pytest.mark.timeout(180)
+
+
+@pytest.fixture(scope="session")
+def token(stage: Stage) -> str:
+    return stage.manage("create_token", stage.email)
+
+
+@pytest.fixture(scope="session")
+def admin(stage: Stage) -> requests.Session:
+    """The browser of the administrator whom the first start has made."""
+    return log_in(stage.address, stage.email, stage.password)
+
+
+def totals_of(text: str) -> dict[str, int]:
+    return {department: int(sales) for department, sales in list(csv.reader(text.splitlines()))[1:]}
+
+
+def send(stage: Stage, token: str, path: Path) -> str:
+    with uploading(stage.address, token, path, chunk=1 << 20) as uploader:
+        uploader.upload()
+        upload = uploader.url.rstrip("/").rpartition("/")[2]
+    return str(stage.query(f"SELECT id FROM reports_job WHERE upload_id = '{upload}'"))  # noqa: S608  (our own)
+
+
+def test_the_administrator_of_the_first_start_logs_in_and_is_one(stage: Stage, admin: requests.Session) -> None:
+    page = admin.get(f"{stage.address}/admin/", timeout=20)
+    assert page.status_code == 200
+    assert page.url == f"{stage.address}/admin/"
+    assert "Salesagg administration" in page.text
+
+
+def test_a_second_start_makes_nothing_anew_and_tells_no_password(stage: Stage) -> None:
+    files = sorted((stage.folder / "run" / "secrets").iterdir())
+    before = [file.read_text() for file in files]
+    again = [stage.run(service) for service in ("secrets", "migrate")]
+    for process in again:
+        assert process.wait(timeout=60) == 0, process.output
+        assert "Password" not in process.output
+    assert [file.read_text() for file in files] == before
+    assert {stat.S_IMODE(file.stat().st_mode) for file in files} == {0o600}
+
+
+def test_no_secret_is_in_any_output(stage: Stage) -> None:
+    secrets = [file.read_text().strip() for file in (stage.folder / "run" / "secrets").iterdir()]
+    words = {word for secret in secrets for word in re.findall(r"[\w-]{20,}", secret)} - {"aws_secret_access_key"}
+    assert len(words) > 4
+    told = "".join(process.output for process in stage.processes)
+    assert {word for word in words if word in told} == set()
+
+
+def test_a_file_is_sent_watched_and_its_report_downloaded_from_the_store(
+    stage: Stage, admin: requests.Session, token: str, tmp_path: Path
+) -> None:
+    path = write_sales(tmp_path / "sales.csv", 4_000_000)
+    totals, rows, bad_rows = totals_by_csv(path)
+    with Page(stage.address, admin) as page:
+        wait_until(lambda: page.connections, what="a socket by way of the proxy")
+        job = send(stage, token, path)
+        page.wait_for(job, "completed", timeout=40)
+        told = page.jobs[job]
+    assert (told["rows"], told["bad_rows"]) == (rows, bad_rows)
+    sent_on = admin.get(f"{stage.address}/jobs/{job}/result.csv", timeout=20, allow_redirects=False)
+    assert sent_on.status_code == 302
+    there = sent_on.headers["Location"]
+    assert there.startswith(f"{stage.address}/salesagg-files/jobs/{job}/")
+    result = requests.get(there, timeout=20)
+    assert totals_of(result.text) == totals
+    assert "attachment" in result.headers["Content-Disposition"]
+    assert result.headers["X-Content-Type-Options"] == "nosniff"
+
+
+def test_of_the_store_nothing_is_had_without_an_address_that_was_signed(stage: Stage) -> None:
+    asked: list[tuple[str, str]] = [("GET", ""), ("GET", "?list-type=2"), ("PUT", "?X-Amz-Signature=0")]
+    for method, query in asked:
+        answer = requests.request(method, f"{stage.address}/salesagg-files/x{query}", timeout=20)
+        # By Django, which knows no such page.
+        assert answer.status_code in (403, 404), (method, query)
+        assert "X-Request-ID" in answer.headers
+
+
+def test_static_files_come_from_the_proxy_packed_and_hold_for_ever(stage: Stage) -> None:
+    page = requests.get(f"{stage.address}/accounts/login/", timeout=20).text
+    found = re.search(r'href="(/static/css/app\.[0-9a-f]+\.css)"', page)
+    assert found
+    answer = requests.get(stage.address + found[1], headers={"Accept-Encoding": "gzip"}, timeout=20)
+    assert answer.status_code == 200
+    assert answer.headers["Cache-Control"] == "public, max-age=315360000, immutable"
+    assert answer.headers["Content-Encoding"] == "gzip"
+    assert answer.headers["Content-Type"].startswith("text/css")
+    assert "X-Request-ID" not in answer.headers
+    assert requests.get(f"{stage.address}/static/staticfiles.json", timeout=20).headers.get("Server") != "Caddy"
+    assert requests.get(f"{stage.address}/static/css/none.0123456789ab.css", timeout=20).status_code == 404
+
+
+def test_a_body_that_is_too_large_is_refused_with_a_reason(stage: Stage, token: str) -> None:
+    limit = 32 * 1024 * 1024
+    for size in (limit + 1, 10 * limit):
+        with contextlib.closing(http.client.HTTPConnection("localhost", stage.port, timeout=30)) as connection:
+            headers = {"Authorization": f"Bearer {token}", "Content-Length": str(size), "Tus-Resumable": "1.0.0"}
+            connection.putrequest("POST", "/uploads/")
+            for name, value in headers.items():
+                connection.putheader(name, value)
+            # The proxy passes on what has come when it is some KiB, or all.
+            connection.endheaders(b"x" * 65536)
+            answer = connection.getresponse()
+            assert answer.status == 413, size
+            assert b"body_too_large" in answer.read(), size
+
+
+def test_who_says_to_be_somebody_else_is_counted_all_the_same(stage: Stage) -> None:
+    def status(here: str, claim: str) -> int:
+        connection = http.client.HTTPConnection("127.0.0.1", stage.port, timeout=20, source_address=(here, 0))
+        connection.request(
+            "GET", "/api/jobs", headers={"X-Forwarded-For": claim, "X-Real-IP": claim, "Forwarded": claim}
+        )
+        try:
+            return connection.getresponse().status
+        finally:
+            connection.close()
+
+    # A minute may end meanwhile, and the count begin anew.
+    statuses = [status("127.0.0.9", f"203.0.113.{number}") for number in range(202)]
+    assert 429 in statuses
+    assert statuses[0] == 401
+    # And the others behind the same proxy are not counted with them.
+    assert status("127.0.0.10", "127.0.0.9") == 401
+
+
+def test_programs_call_by_grpc_through_the_proxy(stage: Stage, token: str, tmp_path: Path) -> None:
+    target = f"localhost:{stage.port}"
+    with grpc.insecure_channel(target) as channel:
+        health: Any = HealthStub(channel)
+        assert health.Check(HealthCheckRequest(), timeout=10).status == HealthCheckResponse.SERVING
+    path = write_sales(tmp_path / "sales.csv", 300_000)
+    rpc = Rpc(target, token)
+    try:
+        answer = rpc.upload(pieces(path, 50_000)).result()
+    finally:
+        rpc.close()
+    assert answer.ByteSize()
+
+
+def test_one_web_process_is_killed_and_nobody_notices(stage: Stage) -> None:
+    doomed, port = stage.webs[0], stage.web_ports[0]
+    doomed.signal_group(signal.SIGKILL)
+    doomed.wait(timeout=10)
+    try:
+        statuses = [requests.get(f"{stage.address}/accounts/login/", timeout=20).status_code for _ in range(30)]
+        assert set(statuses) == {200}
+    finally:
+        stage.webs[0] = stage.run("web", replace={"8000": str(port)})
+        stage.webs[0].wait_for_port(port)
+
+
+def test_the_worker_that_has_a_job_is_killed_and_the_other_finishes_it(
+    stage: Stage, token: str, tmp_path: Path
+) -> None:
+    path = write_sales(tmp_path / "sales.csv", 20_000_000)
+    totals, rows, _ = totals_by_csv(path)
+    chunk = 4 << 20
+    with uploading(stage.address, token, path, chunk=chunk) as uploader:
+        # The last chunk waits, so the job is not done before its worker is.
+        uploader.upload(stop_at=path.stat().st_size // chunk * chunk)
+        upload = uploader.url.rstrip("/").rpartition("/")[2]
+        job = f"reports_job WHERE upload_id = '{upload}'"
+        wait_until(lambda: stage.query(f"SELECT bytes_done > 0 FROM {job}"), what="progress", timeout=40)  # noqa: S608
+        tries = f"SELECT worker FROM reports_attempt WHERE job_id = (SELECT id FROM {job})"  # noqa: S608
+        holder = str(stage.query(f"{tries} ORDER BY id DESC LIMIT 1"))
+        [doomed] = [worker for worker in stage.workers if holder.endswith(f":{worker.pid}")]
+        doomed.signal_group(signal.SIGKILL)
+        stage.workers.remove(doomed)
+        try:
+            uploader.upload()
+            done = f"SELECT status = 'completed' FROM {job}"  # noqa: S608
+            wait_until(lambda: stage.query(done), what="the job's end", timeout=60)
+        finally:
+            stage.start_worker().wait_for_output(" ready.")
+    found = stage.query(f"SELECT id FROM {job}")  # noqa: S608
+    headers = {"Authorization": f"Bearer {token}"}
+    answer = requests.get(f"{stage.address}/api/jobs/{found}/result.csv", headers=headers, timeout=20)
+    assert totals_of(answer.text) == totals
+    assert stage.query(f"SELECT rows FROM {job}") == rows  # noqa: S608
+
+
+def test_health_checks_of_the_file_tell_the_living_from_the_dead(stage: Stage) -> None:
+    assert stage.probe("web", port=stage.web_ports[1]) == 0
+    assert stage.probe("grpc", port=stage.rpc_port) == 0
+    assert stage.probe("worker", port=0) == 0
+    nobody = free_port()
+    assert stage.probe("web", port=nobody) == 1
+    assert stage.probe("grpc", port=nobody) == 1

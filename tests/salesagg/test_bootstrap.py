@@ -1,0 +1,100 @@
+"""What a site is given at its first start: secrets, tables, a bucket, an administrator."""
+
+import json
+import stat
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.contrib.auth import authenticate
+from django.core.management import CommandError, call_command
+
+from accounts.models import User
+from salesagg import backends, probe, secret_files
+from tests.conftest import MakeUser
+from tests.services import S3, free_port
+from tests.uploads.conftest import s3  # noqa: F401  (a fixture)
+
+
+@pytest.fixture
+def made(tmp_path: Path) -> Path:
+    assert secret_files.make(tmp_path)
+    return tmp_path / "secrets"
+
+
+def bootstrap(*words: str) -> str:
+    out = StringIO()
+    call_command("bootstrap", *words, verbosity=0, stdout=out)
+    return out.getvalue()
+
+
+def test_each_secret_is_its_readers_alone(made: Path) -> None:
+    files = list(made.iterdir())
+    assert len(files) == 6
+    assert {stat.S_IMODE(file.stat().st_mode) for file in files} == {0o600}
+
+
+def test_both_sides_are_told_the_same(made: Path) -> None:
+    password = (made / "postgres_password").read_text()
+    assert (made / "pgpass").read_text() == f"*:*:*:*:{password}\n"
+    [identity] = json.loads((made / "s3.json").read_text())["identities"]
+    [pair] = identity["credentials"]
+    ours = (made / "s3_credentials").read_text()
+    assert pair["accessKey"] in ours
+    assert pair["secretKey"] in ours
+
+
+def test_no_two_sites_have_the_same_secrets(made: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    secret_files.make(other)
+    for file in made.iterdir():
+        assert file.read_text() != (other / "secrets" / file.name).read_text()
+
+
+def test_secrets_are_made_once(made: Path) -> None:
+    before = {file.name: file.read_text() for file in made.iterdir()}
+    assert not secret_files.make(made.parent)
+    assert {file.name: file.read_text() for file in made.iterdir()} == before
+
+
+def test_what_a_start_that_was_cut_off_has_left_does_not_matter(tmp_path: Path) -> None:
+    (tmp_path / ".secrets.1").mkdir()
+    (tmp_path / ".secrets.1" / "secret_key").write_text("half")
+    assert secret_files.make(tmp_path)
+    assert (tmp_path / "secrets" / "secret_key").read_text() != "half"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_first_start_makes_an_administrator_who_can_log_in() -> None:
+    told = bootstrap("--email", "chief@example.org")
+    password = told.partition("Password ")[2].split()[0]
+    user = authenticate(username="chief@example.org", password=password)
+    assert isinstance(user, User)
+    assert user.is_superuser
+    assert user.is_staff
+    assert bootstrap("--email", "chief@example.org") == ""
+    assert User.objects.count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_somebody_who_has_signed_up_is_not_made_administrator(make_user: MakeUser) -> None:
+    user = make_user("admin@localhost")
+    with pytest.raises(CommandError, match="account already"):
+        bootstrap()
+    user.refresh_from_db()
+    assert not user.is_superuser
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_storage_without_its_bucket_gets_it(settings: Any, s3: S3) -> None:  # noqa: F811
+    url = s3.url.replace("@salesagg", "@of-its-own")
+    settings.STORAGES = settings.STORAGES | {"default": backends.file_storage(url, Path())}
+    assert "has a bucket now" in bootstrap()
+    assert "of-its-own" in {bucket["Name"] for bucket in s3.client.list_buckets()["Buckets"]}
+    assert "bucket" not in bootstrap()
+
+
+def test_a_process_that_nobody_has_started_is_not_healthy() -> None:
+    assert not probe.answers(f"http://127.0.0.1:{free_port()}/healthz")
