@@ -74,6 +74,7 @@ CLAIMS = Counter("salesagg_claims", "Jobs that workers have taken up.")
 CLAIMS_LOST = Counter("salesagg_claims_lost", "Claims found to be lost: taken over, or cancelled at the last moment.")
 ATTEMPTS = Counter("salesagg_attempts_ended", "Tries at jobs that ended.", ["outcome"])
 WINDOW_SECONDS = Histogram("salesagg_window_seconds", "What a window took, by step.", ["step"], buckets=_WINDOW)
+SPLITS = Counter("salesagg_splits", "Stretches of a file that a helper took, by what came of them.", ["outcome"])
 FOLDED_BYTES = Counter("salesagg_folded_bytes", "Bytes of files' contents folded and committed.")
 ROWS = Counter("salesagg_rows", "Rows folded and committed.", ["verdict"])
 

@@ -42,7 +42,8 @@ class Windows:
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="fold-ahead")
         self._ahead: tuple[Data, Future[FoldedWindow]] | None = None
         # What is packed can be unpacked from its beginning alone.
-        self._splits = Ahead(self._job) if isinstance(self._source, sources.PlainSource) else None
+        can_be_split = self._pipeline.apart and isinstance(self._source, sources.PlainSource)
+        self._splits = Ahead(self._job) if can_be_split else None
         self.at_end = False
 
     def __enter__(self) -> "Windows":

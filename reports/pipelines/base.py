@@ -82,6 +82,7 @@ class Pipeline(ABC):
 
     `one_at_a_time`: an owner's jobs of this kind take turns, oldest first. `can_be_undone`: what a job has written for
     its owner can be removed again, by `undo`. `has_result`: it ends in totals, which are shown, shared, downloaded.
+    `apart`: what a window gives depends on its bytes alone, so that others may fold it (`reports.splits`).
     `sign`: the role of a column that hardly any other kind has; where no kind's columns are all there, it tells which
     is meant.
     """
@@ -93,6 +94,7 @@ class Pipeline(ABC):
     one_at_a_time: ClassVar[bool] = False
     can_be_undone: ClassVar[bool] = False
     has_result: ClassVar[bool] = False
+    apart: ClassVar[bool] = False
     sign: ClassVar[str] = ""
 
     @property
@@ -108,13 +110,12 @@ class Pipeline(ABC):
         """
 
     def cut(self, data: bytes, context: Context) -> int | None:
-        """Where in `data`, which begins anywhere in the file, a record begins, most likely. None where there is no
-        telling, or where no window can be folded apart from those before it."""
-        return None
+        """Where in `data`, which begins anywhere in the file, a record begins, most likely; None where there is no
+        telling. For what can be folded `apart`."""
+        raise NotImplementedError
 
     def fold_apart(self, data: bytes, job: Job) -> FoldedWindow:
-        """Fold the whole records of `data`, from the middle of `job`'s file, as if no rows came before. Where `cut`
-        tells something alone."""
+        """Fold the whole records of `data`, from the middle of `job`'s file, as if no rows came before."""
         raise NotImplementedError
 
     def join(self, window: FoldedWindow, job: Job) -> FoldedWindow | None:

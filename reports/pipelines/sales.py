@@ -44,6 +44,7 @@ class SalesPipeline(Pipeline):
         "too_long": _("the row is too long; a quotation mark is probably not closed"),
     }
     has_result = True
+    apart = True
 
     def fold(self, data: bytes, job: Job, *, final: bool) -> FoldedWindow:
         if job.context is None:

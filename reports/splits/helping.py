@@ -4,6 +4,7 @@ import logging
 import uuid
 from dataclasses import dataclass
 
+from accounts import logcontext, metrics, spans
 from reports.engine import EngineError
 from reports.lifecycle import lease_end
 from reports.models import OPEN, Job, Split
@@ -33,7 +34,10 @@ def help_one(*, job_id: uuid.UUID | None = None) -> bool:
     taken = take(job_id=job_id)
     if taken is None:
         return False
-    if hand_in(taken, _fold(taken)):
+    with logcontext.about(job=taken.job_id):
+        window = _fold(taken)
+        waited_for = hand_in(taken, window)
+        metrics.SPLITS.labels("given_up" if window is None else "folded" if waited_for else "late").inc()
         logger.debug("job %s: folded ahead from %d", taken.job_id, taken.start)
     return True
 
@@ -70,7 +74,10 @@ def _fold(taken: Taken) -> FoldedWindow | None:
     tells the job's owner."""
     try:
         job = Job.objects.select_related("upload").get(pk=taken.job_id)
-        return pipeline_for(job.kind).fold_apart(read(job.upload, taken.start, taken.end - taken.start), job)
+        with spans.window_step("read", job=job.pk):
+            data = read(job.upload, taken.start, taken.end - taken.start)
+        with spans.window_step("fold", job=job.pk):
+            return pipeline_for(job.kind).fold_apart(data, job)
     except (Job.DoesNotExist, EngineError, PartLost, StorageAway) as error:
         logger.info("job %s: split at %d given up: %s", taken.job_id, taken.start, error)
     except Exception:
