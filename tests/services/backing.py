@@ -112,7 +112,8 @@ class S3:
         wait_until(lambda: self.client.create_bucket(Bucket="salesagg"), what="a bucket")
 
     def object_names(self) -> list[str]:
-        return [item["Key"] for item in self.client.list_objects_v2(Bucket="salesagg").get("Contents", [])]
+        pages = self.client.get_paginator("list_objects_v2").paginate(Bucket="salesagg")
+        return [item["Key"] for page in pages for item in page.get("Contents", [])]
 
     def end(self) -> None:
         self.process.end()
