@@ -2,13 +2,16 @@
 
 import os
 import re
+import subprocess
 import sys
+import uuid
 from pathlib import Path
 
 import psycopg
 
 from tests.deploy.compose import Compose
 from tests.services import S3, Postgres, Process, Redis, free_port
+from tests.services.backing import postgres_program
 from tests.services.processes import ROOT
 
 BIN = Path(sys.executable).parent
@@ -119,6 +122,22 @@ class Stage:
         with psycopg.connect(self.database) as connection:
             row = connection.execute(sql.encode()).fetchone()
             return row[0] if row else None
+
+    def dumped(self, to: Path) -> Path:
+        """The database, by the options that docs/deploy.md names."""
+        command = [postgres_program("pg_dump"), "--format=custom", f"--dbname={self.database}", f"--file={to}"]
+        subprocess.run(command, check=True, timeout=60)
+        return to
+
+    def restored(self, dump: Path) -> str:
+        """A new database with what is in the dump."""
+        name = f"restored_{uuid.uuid4().hex}"
+        with psycopg.connect(self.database, autocommit=True) as connection:
+            connection.execute(f'CREATE DATABASE "{name}"'.encode())
+        url = re.sub(r"/postgres(?=\?|$)", f"/{name}", self.database, count=1)
+        command = [postgres_program("pg_restore"), "--exit-on-error", "--no-owner", f"--dbname={url}", str(dump)]
+        subprocess.run(command, check=True, timeout=60)
+        return url
 
     def end(self) -> None:
         for process in reversed(self.processes):

@@ -191,3 +191,32 @@ def test_files_that_the_file_names_are_there_and_are_yaml(services: dict[str, di
         assert (ROOT / name).exists(), name
     for file in [*(ROOT / "deploy").rglob("*.yml"), *(ROOT / "deploy").rglob("*.yaml")]:
         assert yaml.safe_load(file.read_text()), file
+
+
+def test_every_setting_is_in_the_guide_with_its_default() -> None:
+    example = dict(re.findall(r"^#?([A-Z_]+)=(.*)$", (ROOT / ".env.example").read_text(), re.MULTILINE))
+    guide = (ROOT / "docs" / "deploy.md").read_text()
+    told = dict(re.findall(r"^\| `([A-Z_]+)` \| (?:`([^`]*)`)? ?\|", guide, re.MULTILINE))
+    assert set(example) - set(told) == set()
+    # Without a default there is an example in .env.example.
+    assert {name: value for name, value in told.items() if value and name in example} == {
+        name: value for name, value in example.items() if told[name]
+    }
+
+
+def test_every_variable_of_the_file_is_in_the_guide() -> None:
+    used = set(re.findall(r"\$\{(\w+)", (ROOT / "docker-compose.yml").read_text()))
+    told = set(re.findall(r"`([A-Z_]+)`", (ROOT / "docs" / "deploy.md").read_text()))
+    assert used - told == set()
+
+
+def test_units_of_systemd_start_what_the_containers_do() -> None:
+    compose = Compose()
+    for name, unit in (("web", "salesagg-web@"), ("worker", "salesagg-worker@"), ("grpc", "salesagg-grpc")):
+        text = (ROOT / "deploy" / "systemd" / f"{unit}.service").read_text()
+        [started] = re.findall(r"^ExecStart=/opt/salesagg/.venv/bin/(.+)$", text, re.MULTILINE)
+        # They share a machine: addresses, ports and names are their own.
+        own = {"%i", "8000", "127.0.0.1", "0.0.0.0", "--hostname=%i@%%h"}  # noqa: S104
+        assert set(started.split()) - own == set(compose.command(name)) - own, name
+        seconds = compose.services[name]["stop_grace_period"]
+        assert f"TimeoutStopSec={seconds.removesuffix('s')}" in text

@@ -218,3 +218,23 @@ def test_health_checks_of_the_file_tell_the_living_from_the_dead(stage: Stage) -
     nobody = free_port()
     assert stage.probe("web", port=nobody) == 1
     assert stage.probe("grpc", port=nobody) == 1
+
+
+def test_a_backup_is_restored_and_the_site_goes_on_from_it(stage: Stage, token: str, tmp_path: Path) -> None:
+    path = write_sales(tmp_path / "sales.csv", 300_000)
+    job = send(stage, token, path)
+    done = f"SELECT status = 'completed' FROM reports_job WHERE id = '{job}'"  # noqa: S608  (our own)
+    wait_until(lambda: stage.query(done), what="the job's end", timeout=40)
+    restored = stage.restored(stage.dumped(tmp_path / "salesagg.dump"))
+    migrated = stage.run("migrate", DATABASE_URL=restored)
+    assert migrated.wait(timeout=60) == 0, migrated.output
+    assert "Password" not in migrated.output
+    port = free_port()
+    web = stage.run("web", replace={"8000": str(port)}, DATABASE_URL=restored)
+    web.wait_for_port(port)
+    try:
+        there = f"http://localhost:{port}"
+        result = log_in(there, stage.email, stage.password).get(f"{there}/jobs/{job}/result.csv", timeout=20)
+        assert totals_of(result.text) == totals_by_csv(path)[0]
+    finally:
+        web.end()

@@ -129,6 +129,13 @@ def redis_server() -> str:
     raise RuntimeError("There is no Redis for this Python on PyPI; install the package redis-server.")
 
 
+def postgres_program(name: str) -> str:
+    """One of PostgreSQL's own programs, of the version that the tests' server has."""
+    if found := importlib.util.find_spec("pgserver"):
+        return str(Path(str(found.origin)).parent / "pginstall" / "bin" / name)
+    return str(_postgres_bin() / name)
+
+
 def _postgres_bin() -> Path:
     if initdb := shutil.which("initdb"):
         return Path(initdb).parent
