@@ -56,7 +56,7 @@ def test_a_restart_in_the_middle_of_jobs_and_an_upload_loses_nothing(
         crew.check_exact(job, sales)
         crew.check_exact(unfinished, sales)
         page.wait_for(unfinished, "completed", timeout=10)
-        assert page.jobs[job]["status"] == "completed"
+        page.wait_for(job, "completed", timeout=10)
     assert requests.get(f"{crew.address}/readyz", timeout=20).status_code == 200
     assert all(worker.returncode is None for worker in crew.workers)
     # One attempt may have been cut short by the restart, and is told so; none of them is still open.

@@ -42,14 +42,14 @@ def cancel_unnamed(world: World, ledger: Ledger) -> None:
     them, and their owner sees them and takes them back."""
     program = Program(world, random.Random(0), ledger.errors)
     unfinished = (
-        "SELECT coalesce(json_agg(j.id), '[]') FROM reports_job j JOIN uploads_upload u ON u.id = j.upload_id "
-        "WHERE u.state = 'receiving'"
+        "SELECT coalesce(json_agg(json_build_array(u.id, j.id)), '[]') "
+        "FROM uploads_upload u LEFT JOIN reports_job j ON u.id = j.upload_id WHERE u.state = 'receiving'"
     )
-    for job in program.query(unfinished):
+    for upload, job in program.query(unfinished):
         if job in ledger.known:
             ledger.blame(f"job {job} was {ledger.known[job]}, and its upload is open")
         ledger.count("never named, taken back")
-        program.take_back(job)
+        program.take_back(upload)
 
 
 def check_all(world: World, ledger: Ledger, pages: list[Page]) -> None:

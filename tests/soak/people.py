@@ -94,7 +94,7 @@ class Person(threading.Thread):
         """Begin an upload, and take it back, which ends its job too unless that was faster."""
         job = self._program.send_by_tus(file, name, until=self._numbers.uniform(0, 0.8))
         self._ledger.count("given up")
-        self._program.take_back(job)
+        self._program.take_back(self._program.upload_of(job))
         ended = self._program.wait_for_end(job, seconds=END_SECONDS)
         if ended["status"] == "failed":
             raise Fault(f"job {job} was taken back: {ended}")

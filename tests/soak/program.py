@@ -138,9 +138,11 @@ class Program:
             finally:
                 rpc.close()
 
-    def take_back(self, job: str) -> None:
-        """End a job's upload, and remove what has come of it."""
-        upload = self.query(f"SELECT upload_id FROM reports_job WHERE id = '{job}'")  # noqa: S608
+    def upload_of(self, job: str) -> str:
+        return str(self.query(f"SELECT upload_id FROM reports_job WHERE id = '{job}'"))  # noqa: S608
+
+    def take_back(self, upload: str) -> None:
+        """End an upload, and remove what has come of it."""
         answer = self.ask("DELETE", f"/uploads/{upload}/", headers={"Tus-Resumable": "1.0.0"})
         # 410: done by the time before, whose answer was lost.
         if answer.status_code not in (204, 410):
