@@ -60,7 +60,9 @@ def test_s3_credentials_may_come_from_the_machine() -> None:
     assert "access_key" not in backends.file_storage("s3://bucket", HERE)["OPTIONS"]
 
 
-@pytest.mark.parametrize("url", ["ftp://host/x", "s3://", "bucket", "s3://bucket?colour=red", "s3://bucket?timeout=long"])
+@pytest.mark.parametrize(
+    "url", ["ftp://host/x", "s3://", "bucket", "s3://bucket?colour=red", "s3://bucket?timeout=long"]
+)
 def test_a_storage_address_that_makes_no_sense_is_refused(url: str) -> None:
     with pytest.raises(ImproperlyConfigured, match="STORAGE_URL"):
         backends.file_storage(url, HERE)
