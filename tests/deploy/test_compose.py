@@ -174,7 +174,9 @@ def test_redis_takes_its_command(tmp_path: Path) -> None:
 
 def test_envoy_takes_the_file_as_the_container_changes_it(tmp_path: Path) -> None:
     [line] = Compose().services["envoy"]["command"]
-    change = line.partition(" && ")[0].replace("/etc/salesagg", str(ROOT / "deploy")).replace("/tmp", str(tmp_path))  # noqa: S108
+    written = str(tmp_path / "envoy.yaml")
+    change = line.partition(" && ")[0].replace("/tmp/envoy.yaml", written)  # noqa: S108
+    change = change.replace("/etc/salesagg", str(ROOT / "deploy"))
     subprocess.run(["sh", "-c", change], check=True, timeout=20)
     changed = (tmp_path / "envoy.yaml").read_text()
     assert "address: grpc, port_value: 50051" in changed
