@@ -465,6 +465,15 @@ def test_a_job_that_is_cancelled_meanwhile_is_told(env: dict[str, str], dam: Dam
     assert errors == "error: The job was cancelled.\n"
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Programs that are started inherit that SIGINT is ignored, as it is where tests run in a shell's background."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_interrupted_it_says_how_to_go_on(env: dict[str, str], dam: Dam, path: Path) -> None:
     process = held_back(env, dam, path)
     process.send_signal(signal.SIGINT)
