@@ -12,7 +12,7 @@ from django.conf import settings
 from django.utils.translation import gettext_lazy as _
 
 from reports import bulk, results
-from reports.engine import START, Before, Layout, Means, Partial, columns, detect_layout, fold
+from reports.engine import Before, Layout, Means, Partial, columns, detect_layout, fold
 from reports.engine.cuts import record_start
 from reports.engine.numbers import Number, text, total
 from reports.engine.rejects import header, note, renumbered
@@ -77,7 +77,8 @@ class SalesPipeline(Pipeline):
     def fold_apart(self, data: bytes, job: Job) -> FoldedWindow:
         assert job.context is not None
         layout = Layout.from_json(job.context["layout"])
-        whole, lines, position, before = Partial.of(layout), list[bytes](), 0, START
+        # By then there is no more room in the list than now.
+        whole, lines, position, before = Partial.of(layout), list[bytes](), 0, Before(bad_rows=job.bad_rows)
         while position < len(data):
             rest = data[position:] if position else data
             window = fold(rest, layout, final=False, before=before, means=Means(limits(), settings.FOLD_THREADS))

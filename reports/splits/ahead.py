@@ -7,6 +7,7 @@ from django.db.models.functions import Now
 
 from reports import hints, stopping, workers
 from reports.engine.cuts import LOOK_BYTES
+from reports.limits import limits
 from reports.models import Job, Split
 from reports.pipelines import FoldedWindow, pipeline_for
 from reports.splits.encoding import decode
@@ -17,6 +18,9 @@ from uploads.reader import PartLost, read
 # totals in the database.
 SPLITS_A_HAND = 2
 MAX_SPLITS = 32
+# Of a file of which a larger share is rejected, and listed, most of the work is the list, which the holder has to go
+# through again.
+MOST_REJECTED = 0.2
 # While another worker folds what is needed next and there is nothing else to do.
 _LOOK_AGAIN_SECONDS = 0.02
 
@@ -75,7 +79,8 @@ class Ahead:
     def _more(self, stretches: list[tuple[int, int]]) -> list[Split]:
         """Splits behind those there are, as many as there are hands for and bytes."""
         wanted = min(SPLITS_A_HAND * (workers.hands() - 1), MAX_SPLITS) - len(stretches)
-        if wanted <= 0:
+        listing = self._job.bad_rows < limits().rejected_rows
+        if wanted <= 0 or (listing and self._job.bad_rows > MOST_REJECTED * self._job.rows):
             return []
         # The first begins where the window will end that the holder folds meanwhile.
         start = stretches[-1][1] if stretches else self._cut(self._job.position)

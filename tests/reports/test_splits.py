@@ -254,6 +254,27 @@ def test_rejected_rows_that_helpers_found_have_their_numbers_in_the_file_and_the
     assert job.bad_rows == 2000 // 13
 
 
+@pytest.mark.parametrize(("listed", "helped_with"), [(1_000_000, False), (50, True)])
+def test_a_file_that_is_mostly_rejected_is_split_only_once_its_list_is_full(
+    make_upload: MakeUpload,
+    helped: Callable[[float], None],
+    used: list[FoldedWindow],
+    settings: Any,
+    listed: int,
+    helped_with: bool,
+) -> None:
+    settings.MAX_REJECTED_ROWS = listed
+    data = sales_csv(2000, bad_every=2)
+    make_upload(data)
+    helped(1.0)
+    runner.run_all()
+    job = Job.objects.get()
+    assert (job.status, job.rows, job.bad_rows) == ("completed", 2000, 1000)
+    assert bool(used) == helped_with
+    assert all(not window.rejected for window in used)
+    assert len(rejected_rows(job)) == (1 + 1000 if listed > 1000 else 1 + 50 + 1)
+
+
 def test_a_cancelled_jobs_splits_are_gone_and_nobody_minds(laid_out: Job) -> None:
     taken = helping.take()
     assert taken is not None
