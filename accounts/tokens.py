@@ -17,6 +17,7 @@ from accounts import audit
 from accounts.acts import Act
 from accounts.errors import Refusal
 from accounts.models import ApiToken, User
+from accounts.ownership import hold_owner
 
 PREFIX = "salesagg_"
 HINT_LENGTH = len(PREFIX) + 5
@@ -34,7 +35,7 @@ def issue(user: User, *, name: str, scopes: str = ApiToken.Scopes.WRITE, days: i
     token = PREFIX + secrets.token_urlsafe(32)
     with transaction.atomic():
         # Two that are made at once must not both be the last: the second waits here.
-        User.objects.select_for_update().get(pk=user.pk)
+        hold_owner(user.pk)
         if valid(user).count() >= MAX_VALID:
             message = _("You have %(count)s valid tokens, and more are not possible. Revoke one that you do not need.")
             raise Refusal("too_many_tokens", message % {"count": MAX_VALID}, status=409)

@@ -11,7 +11,6 @@ from django.db.models import Exists, OuterRef, Q, Value
 from django.db.models.expressions import Combinable
 from django.db.models.functions import Now
 
-from accounts.models import User
 from reports.models import OPEN, Job
 from reports.pipelines import pipelines
 from uploads.models import Upload
@@ -37,13 +36,6 @@ def is_waiting(job: Job) -> bool:
     """Whether another of its owner's is worked on before `job`, which is not being worked on."""
     at_work_or_next = Q(lease_until__gte=Now()) | is_next()
     return job.status in OPEN and not Job.objects.filter(at_work_or_next, pk=job.pk).exists()
-
-
-def hold(owner_id: int) -> None:
-    """Let nobody else take a turn of this owner's until the transaction ends: two workers that look at once must not
-    both see that none is at work."""
-    # Rows that name the owner may be written meanwhile.
-    User.objects.select_for_update(no_key=True).filter(pk=owner_id).first()
 
 
 def _given_up() -> Combinable:

@@ -15,6 +15,7 @@ from accounts.acts import Act
 from accounts.errors import Refusal
 from accounts.models import User
 from accounts.numbers import size
+from accounts.ownership import hold_owner
 from uploads import cleanup
 from uploads.metadata import filename_in, parse, wants_keeping
 from uploads.models import Upload
@@ -38,7 +39,7 @@ def create(owner: User, *, length: int | None, metadata: str = "", keep: bool = 
         check_length(length)
     with transaction.atomic():
         # Two uploads that start at once must not both fit into the quota's last gap: the second waits here.
-        User.objects.select_for_update().get(pk=owner.pk)
+        hold_owner(owner.pk)
         check_quota(owner, more=length or 0)
         upload = Upload.objects.create(
             owner=owner,

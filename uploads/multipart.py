@@ -21,6 +21,7 @@ from django.utils.translation import gettext as _
 
 from accounts.errors import Refusal
 from accounts.models import User
+from accounts.ownership import hold_owner
 from uploads import lifecycle, metadata, parts
 from uploads.models import Upload
 
@@ -39,8 +40,7 @@ class Form:
 
     def complete(self) -> Upload:
         """The upload, complete. To be called in the transaction that makes something of it. Raises `Refusal` (413)."""
-        # The owner's row before the upload's, as everywhere: in another order two could wait for each other.
-        User.objects.select_for_update().get(pk=self.upload.owner_id)
+        hold_owner(self.upload.owner_id)
         return parts.finish_if_whole(lifecycle.tell_length(self.upload, self.upload.offset))
 
 

@@ -3,6 +3,7 @@
 import logging
 import uuid
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +12,8 @@ from django.db.models import F, QuerySet
 from django.db.models.functions import Coalesce, Now
 
 from accounts import metrics
+from accounts.errors import Refusal
+from accounts.ownership import hold_owner
 from reports import attempts, checkpoints, turns
 from reports.lifecycle import queue
 from reports.lifecycle.changes import announce, finish, lease_end, notify
@@ -63,8 +66,9 @@ def claim() -> Claim | None:
         takes_turns = pipeline_for(job.kind).one_at_a_time
         with transaction.atomic():
             if takes_turns:
-                # The owner's row before the job's, as everybody takes them who takes both.
-                turns.hold(job.owner_id)
+                # Two workers that look at once must not both see that none is at work.
+                with suppress(Refusal):  # Of an account that is gone there are no jobs either.
+                    hold_owner(job.owner_id)
                 left = runnable.filter(pk=job.pk)
             else:
                 left = runnable.exclude(kind__in=turns.kinds())

@@ -12,6 +12,7 @@ from accounts import audit, logcontext
 from accounts.acts import Act
 from accounts.errors import Refusal
 from accounts.models import User
+from accounts.ownership import hold_owner
 from reports.lifecycle.changes import announce, finish, reload
 from reports.lifecycle.queue import free, hint_if_runnable
 from reports.models import OPEN, Job
@@ -113,10 +114,9 @@ def _record(act: Act, job: Job) -> None:
 def _hold_file(upload: Upload) -> tuple[User, Upload]:
     """The owner's row and the upload's, until the transaction ends. Raises `Refusal` (410) when the file is gone.
 
-    So it is not removed meanwhile with the last of its jobs. The upload comes after its owner, as in the transaction
-    that creates one: in another order two could wait for each other.
+    So it is not removed meanwhile with the last of its jobs.
     """
-    owner = User.objects.select_for_update().get(pk=upload.owner_id)
+    owner = hold_owner(upload.owner_id)
     there = Upload.objects.select_for_update().filter(pk=upload.pk).first()
     if there is None or there.state in (Upload.State.EXPIRED, Upload.State.CANCELLED):
         raise Refusal("upload_gone", _("The job's file is gone; upload it again."), status=410)

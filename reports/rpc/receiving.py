@@ -20,6 +20,7 @@ from django.utils.translation import gettext as _
 
 from accounts.errors import Refusal
 from accounts.models import User
+from accounts.ownership import hold_owner
 from reports import options
 from reports.models import Job
 from reports.models.jobs import DEFAULT_KIND
@@ -188,8 +189,7 @@ class _File:
         upload = self._job.upload
         try:
             with transaction.atomic():
-                # The owner's row before the upload's, as everywhere.
-                User.objects.select_for_update().get(pk=upload.owner_id)
+                hold_owner(upload.owner_id)
                 parts.finish_if_whole(lifecycle.tell_length(upload, upload.offset))
         except ObjectDoesNotExist:
             # Deleted in this moment.

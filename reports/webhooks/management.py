@@ -13,6 +13,7 @@ from accounts import audit
 from accounts.acts import Act
 from accounts.errors import Refusal, not_found
 from accounts.models import User
+from accounts.ownership import hold_owner
 from reports.models import Delivery, Webhook
 from reports.webhooks import outbox, signing
 
@@ -26,7 +27,7 @@ def create(owner: User, url: str) -> Webhook:
     """A new webhook to an address that was checked (`addresses.check`). Raises `Refusal` (409)."""
     with transaction.atomic():
         # Two that are made at once must not both be the last, and none is made for an account that is being deleted.
-        if User.objects.select_for_update().filter(pk=owner.pk, is_active=True).first() is None:
+        if not hold_owner(owner.pk).is_active:
             raise not_found("user")
         _check_new(Webhook.objects.filter(owner=owner), url)
         if Webhook.objects.filter(owner=owner).count() >= MAX_WEBHOOKS:
@@ -40,7 +41,7 @@ def create(owner: User, url: str) -> Webhook:
 def move(webhook: Webhook, url: str) -> None:
     """Send to another address, which was checked, also what is still to be sent. Raises `Refusal` (409)."""
     with transaction.atomic():
-        User.objects.select_for_update().filter(pk=webhook.owner_id).first()
+        hold_owner(webhook.owner_id)
         _check_new(Webhook.objects.filter(owner=webhook.owner_id).exclude(pk=webhook.pk), url)
         Webhook.objects.filter(pk=webhook.pk).update(url=url)
         webhook.url = url

@@ -8,8 +8,11 @@ from typing import Any
 import pytest
 from django.db import connection
 
+from accounts import audit
 from accounts.errors import Refusal
+from accounts.ownership import hold_owner
 from reports import events, lifecycle, runner
+from reports.lifecycle import orders
 from reports.models import Attempt, Checkpoint, DepartmentTotal, Job, MonthTotal, RejectedRows
 from reports.pipelines.sales import SalesPipeline
 from tests.conftest import MakeUpload, append
@@ -103,6 +106,44 @@ def test_a_file_is_processed_while_its_last_job_is_deleted_or_not_at_all(finishe
         return
     runner.run_all()
     assert list(Job.objects.values_list("upload", "status")) == [(upload.pk, "completed")]
+
+
+def test_a_deletion_is_noted_while_the_owner_is_held_who_waits_for_the_file(
+    finished: Finished, files: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = finished(DATA)
+    held = threading.Event()
+    refusals: list[str] = []
+    record = audit.record
+
+    def holding(owner_id: int) -> Any:
+        owner = hold_owner(owner_id)
+        held.set()
+        return owner
+
+    def process() -> None:
+        try:
+            lifecycle.process(job.upload, {})
+        except Refusal as refusal:
+            refusals.append(refusal.code)
+        finally:
+            connection.close()
+
+    second = threading.Thread(target=process)
+
+    def recording(*args: Any, **kwargs: Any) -> None:
+        second.start()
+        # SQLite lets nobody begin to write meanwhile.
+        held.wait(0.5 if connection.vendor == "sqlite" else 10)
+        record(*args, **kwargs)
+
+    monkeypatch.setattr(orders, "hold_owner", holding)
+    monkeypatch.setattr(audit, "record", recording)
+    lifecycle.delete(job)
+    second.join(20)
+    assert held.is_set()
+    assert refusals == ["upload_gone"]
+    assert nothing_is_left(files)
 
 
 @pytest.mark.parametrize("step", ["fold", "finish"])
