@@ -145,7 +145,7 @@ class RefusalMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         response = self.get_response(request)
         if response.status_code in _WORDS and request.path.startswith(API_PATH) and _is_page(response):
-            # Of an address that is none, a method that it has not, or an error of ours: Django's answers are pages.
+            # Of an address that is none, or a method that it has not: Django's answers are pages.
             code, detail = _WORDS[response.status_code]
             problem = problem_response(response.status_code, code, str(detail))
             if "Allow" in response.headers:
@@ -163,7 +163,6 @@ _WORDS = {
     403: ("forbidden", gettext_lazy("This is not allowed.")),
     404: ("not_found", gettext_lazy("There is nothing at this address. See /api/docs.")),
     405: ("method_not_allowed", gettext_lazy("This address has no such method. See /api/docs.")),
-    500: ("server_error", gettext_lazy("An error of ours. Try again; if it stays, ask the operator.")),
 }
 
 

@@ -1,12 +1,36 @@
-"""The page that tells of an error of ours."""
+"""What is answered where nothing else is left to say: an error of ours, or a database that does not answer."""
 
-from django.http import HttpRequest, HttpResponse, HttpResponseServerError
+import sys
+
+from django.db import InterfaceError, OperationalError
+from django.http import HttpRequest, HttpResponse
 from django.template import loader
+from django.utils.translation import gettext as _
 
 from accounts import logcontext
+from accounts.middleware import API_PATH, problem_response
+
+# A restart of PostgreSQL is over by then, mostly.
+RETRY_SECONDS = 5
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """With the request's id, by which it is found in the logs. Made without the request: who knows what works of it."""
-    page = loader.get_template("500.html").render({"request_id": logcontext.request_id()})
-    return HttpResponseServerError(page)
+    """A page for people, a problem for programs, with the request's id, by which it is found in the logs.
+
+    503 where the database does not answer, or gave up: the same request may succeed in a moment. Made without what
+    middleware adds to the request: who knows what works of it.
+    """
+    away = isinstance(sys.exc_info()[1], OperationalError | InterfaceError)
+    status = 503 if away else 500
+    if "text/html" in request.headers.get("Accept", "") and not request.path.startswith(API_PATH):
+        page = loader.get_template(f"{status}.html").render({"request_id": logcontext.request_id()})
+        response = HttpResponse(page, status=status)
+    elif away:
+        detail = _("The database does not answer. What was received is kept; try again in a moment.")
+        response = problem_response(status, "database_away", detail)
+    else:
+        detail = _("An error of ours. Try again; if it stays, ask the operator.")
+        response = problem_response(status, "server_error", detail)
+    if away:
+        response["Retry-After"] = str(RETRY_SECONDS)
+    return response

@@ -69,6 +69,9 @@ class Crew:
         headers = {"Authorization": f"Bearer {self.token}"}
         return requests.post(f"{self.address}/api/{path}", headers=headers, timeout=30, **options)
 
+    def get(self, path: str) -> requests.Response:
+        return requests.get(f"{self.address}/api/{path}", headers={"Authorization": f"Bearer {self.token}"}, timeout=30)
+
     def value(self, job: str, columns: str) -> Any:
         return self.site.query(f"SELECT {columns} FROM reports_job WHERE id = '{job}'")  # noqa: S608
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.db import OperationalError
 from django.http import HttpResponse
 from django.test import Client
 
@@ -45,9 +46,23 @@ def test_an_error_of_ours_is_told_in_a_page_of_its_own(settings: Any, monkeypatc
         raise RuntimeError
 
     monkeypatch.setattr("reports.sample.sales_csv", broken)
-    response = Client(raise_request_exception=False).get("/sample.csv")
+    response = Client(raise_request_exception=False, headers={"Accept": "text/html"}).get("/sample.csv")
     assert response.status_code == 500
     assert "What you uploaded is kept" in response.content.decode()
+
+
+def test_a_database_that_does_not_answer_is_told_in_a_page_too(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def away(*args: Any, **kwargs: Any) -> HttpResponse:
+        raise OperationalError
+
+    monkeypatch.setattr("reports.sample.sales_csv", away)
+    browser = Client(raise_request_exception=False, headers={"Accept": "text/html"})
+    response = browser.get("/sample.csv")
+    assert (response.status_code, response["Retry-After"]) == (503, "5")
+    assert "The database does not answer. What you uploaded is kept." in response.content.decode()
+    program = Client(raise_request_exception=False)
+    response = program.get("/sample.csv")
+    assert (response.status_code, response.json()["code"]) == (503, "database_away")
 
 
 def test_a_form_that_was_open_too_long_says_what_to_do(user: User) -> None:

@@ -36,7 +36,7 @@ def test_a_page_that_tells_of_an_error_of_ours_tells_the_id(ann: Client, monkeyp
     monkeypatch.setattr("reports.views.files.render", broken)
     ann.raise_request_exception = False
     before = metrics.ERRORS.labels("page")._value.get()
-    response = ann.get("/files/", headers={HEADER: "tell-me"})
+    response = ann.get("/files/", headers={HEADER: "tell-me", "Accept": "text/html"})
     assert response.status_code == 500
     assert "<code>tell-me</code>" in response.content.decode()
     assert metrics.ERRORS.labels("page")._value.get() == before + 1

@@ -56,6 +56,11 @@ class Postgres:
 
     def restart(self) -> None:
         """As after a crash: no transaction is finished, every connection is gone, and the log is replayed."""
+        self.stop()
+        self.start()
+
+    def stop(self) -> None:
+        """At once, as by a crash."""
         if self._server is not None:
             from pgserver._commands import pg_ctl
             from pgserver.utils import ensure_prefix_permissions
@@ -64,11 +69,15 @@ class Postgres:
                 # Another session of tests may have taken them away meanwhile.
                 ensure_prefix_permissions(self._server.pgdata)
             pg_ctl(["-w", "-m", "immediate", "stop"], pgdata=self._server.pgdata, user=self._server.system_user)
-            # Starts it, with the options that it had.
-            self._server.ensure_postgres_running()
         else:
             self._process.signal_group(signal.SIGQUIT)
             self._process.wait(timeout=30)
+
+    def start(self) -> None:
+        """Again, with the options that it had."""
+        if self._server is not None:
+            self._server.ensure_postgres_running()
+        else:
             self._process = self._started()
 
     def _start_own(self, data: Path) -> None:
