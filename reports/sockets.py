@@ -13,12 +13,12 @@ from django.contrib import auth
 from django.contrib.sessions.backends.base import SessionBase
 from django.http import HttpRequest
 
-from reports.rpc.threads import Threads
+from reports.threads import Threads
 
 # Each has a connection while there is work. More would only wait for each other.
 THREADS = 4
 
-_threads = Threads(THREADS)
+_threads = Threads(THREADS, name="sockets")
 in_thread = _threads.do
 settle = _threads.settle
 

@@ -3,6 +3,7 @@
 import logging
 import uuid
 from dataclasses import dataclass
+from typing import Literal
 
 from accounts import logcontext, metrics, spans
 from reports.engine import EngineError
@@ -16,6 +17,7 @@ from uploads.storage import StorageAway
 logger = logging.getLogger(__name__)
 # More is not worth its way through the database: a stretch almost all of whose rows are rejected.
 MAX_BYTES = 64 * 1024 * 1024
+Outcome = Literal["folded", "given_up", "late"]
 
 
 @dataclass(frozen=True)
@@ -35,9 +37,7 @@ def help_one(*, job_id: uuid.UUID | None = None) -> bool:
     if taken is None:
         return False
     with logcontext.about(job=taken.job_id):
-        window = _fold(taken)
-        waited_for = hand_in(taken, window)
-        metrics.SPLITS.labels("given_up" if window is None else "folded" if waited_for else "late").inc()
+        metrics.SPLITS.labels(hand_in(taken, _fold(taken))).inc()
         logger.debug("job %s: folded ahead from %d", taken.job_id, taken.start)
     return True
 
@@ -59,14 +59,14 @@ def forget_ended() -> None:
     Split.objects.exclude(job__status__in=OPEN).delete()
 
 
-def hand_in(taken: Taken, window: FoldedWindow | None) -> bool:
-    """Leave what came of a split for the job's holder; returns whether that still waits for it."""
+def hand_in(taken: Taken, window: FoldedWindow | None) -> Outcome:
+    """Leave what came of a split for the job's holder, or that nothing did, if it still waits for it."""
     held = Split.objects.filter(pk=taken.split_id, token=taken.token, folded=None)
     folded = encode(window) if window is not None and window.consumed else b""
     if not folded or len(folded) > MAX_BYTES:
-        return held.update(given_up=True) == 1
+        return "given_up" if held.update(given_up=True) else "late"
     assert window is not None
-    return held.update(folded=folded, end=taken.start + window.consumed) == 1
+    return "folded" if held.update(folded=folded, end=taken.start + window.consumed) else "late"
 
 
 def _fold(taken: Taken) -> FoldedWindow | None:

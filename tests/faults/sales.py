@@ -13,8 +13,8 @@ import pytest
 import requests
 
 from tests.files import totals_by_csv, write_sales
-from tests.services import Process, wait_until
-from tests.services.site import Site
+from tests.services import Postgres, Process, Redis, wait_until
+from tests.services.site import Site, services_site
 from tests.services.tus import uploading
 
 # Of tests that try their luck; `make test-faults` tries it more often.
@@ -116,6 +116,18 @@ class Crew:
             "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity "
             "WHERE datname = current_database() AND pid <> pg_backend_pid()"
         )
+
+
+@contextmanager
+def crew_at(folder: Path, postgres: Postgres, redis: Redis, *, workers: int = 0, **env: str) -> Iterator[Crew]:
+    """A crew whose windows are small enough that a fault falls in the middle of a job."""
+    site = services_site(folder, postgres, redis, env={"WINDOW_BYTES": "65536", **env})
+    try:
+        crew = Crew.of(site)
+        crew.fill(workers)
+        yield crew
+    finally:
+        site.end()
 
 
 @contextmanager

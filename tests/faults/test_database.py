@@ -8,7 +8,7 @@ import psycopg
 import pytest
 import requests
 
-from tests.faults.sales import Crew, Sales
+from tests.faults.sales import Crew, Sales, crew_at
 from tests.faults.test_imports import fall_asleep
 from tests.files import write_customers
 from tests.services import Postgres, Redis, wait_until
@@ -28,12 +28,9 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
 
 @pytest.fixture(scope="module")
 def crew(tmp_path_factory: pytest.TempPathFactory, postgres: Postgres, redis: Redis) -> Iterator[Crew]:
-    env = {"WINDOW_BYTES": "65536", "LEASE_SECONDS": "2", "SWEEP_SECONDS": "0.5"}
-    site = services_site(tmp_path_factory.mktemp("site"), postgres, redis, env=env)
-    crew = Crew.of(site)
-    crew.fill(2)
-    yield crew
-    site.end()
+    folder = tmp_path_factory.mktemp("site")
+    with crew_at(folder, postgres, redis, workers=2, LEASE_SECONDS="2", SWEEP_SECONDS="0.5") as crew:
+        yield crew
 
 
 @pytest.fixture(scope="module")

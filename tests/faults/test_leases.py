@@ -11,9 +11,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.faults.sales import Crew, Sales
+from tests.faults.sales import Crew, Sales, crew_at
 from tests.services import Postgres, Process, Redis, wait_until
-from tests.services.site import services_site
 
 pytestmark = pytest.mark.timeout(180)
 LEASE = 2.0
@@ -60,11 +59,10 @@ def sales(tmp_path_factory: pytest.TempPathFactory) -> Sales:
 
 @pytest.fixture(scope="module")
 def crew(tmp_path_factory: pytest.TempPathFactory, postgres: Postgres, redis: Redis) -> Iterator[Crew]:
-    """Windows small enough that a fault falls in the middle of a job, and leases that run out soon."""
-    small = {"WINDOW_BYTES": "65536", "LEASE_SECONDS": str(LEASE), "SWEEP_SECONDS": "0.5"}
-    site = services_site(tmp_path_factory.mktemp("site"), postgres, redis, env=small)
-    yield Crew.of(site)
-    site.end()
+    """With leases that run out soon."""
+    folder = tmp_path_factory.mktemp("site")
+    with crew_at(folder, postgres, redis, LEASE_SECONDS=str(LEASE), SWEEP_SECONDS="0.5") as crew:
+        yield crew
 
 
 def test_a_killed_worker_is_replaced_within_its_lease_and_five_seconds(crew: Crew, sales: Sales) -> None:

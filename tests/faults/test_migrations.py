@@ -8,9 +8,8 @@ import psycopg
 import pytest
 import requests
 
-from tests.faults.sales import Crew, Sales, answers_timed
+from tests.faults.sales import Crew, Sales, answers_timed, crew_at
 from tests.services import Postgres, Redis
-from tests.services.site import services_site
 from tests.services.tus import uploading
 
 pytestmark = pytest.mark.timeout(240)
@@ -30,10 +29,9 @@ for app, name in names:
 
 @pytest.fixture(scope="module")
 def crew(tmp_path_factory: pytest.TempPathFactory, postgres: Postgres, redis: Redis) -> Iterator[Crew]:
-    env = {"WINDOW_BYTES": "65536", "LEASE_SECONDS": "2", "SWEEP_SECONDS": "0.5"}
-    site = services_site(tmp_path_factory.mktemp("site"), postgres, redis, env=env)
-    yield Crew.of(site)
-    site.end()
+    folder = tmp_path_factory.mktemp("site")
+    with crew_at(folder, postgres, redis, LEASE_SECONDS="2", SWEEP_SECONDS="0.5") as crew:
+        yield crew
 
 
 @pytest.fixture(scope="module")

@@ -8,9 +8,9 @@ import pytest
 import requests
 from redis import Redis as Client
 
-from tests.faults.sales import Crew, Sales, answers_timed
+from tests.faults.sales import Crew, Sales, answers_timed, crew_at
 from tests.services import Postgres, Redis, wait_until
-from tests.services.site import EMAIL, log_in, services_site
+from tests.services.site import EMAIL, log_in
 from tests.services.tus import uploading
 from tests.services.watching import Page
 
@@ -27,12 +27,9 @@ def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Redis]:
 
 @pytest.fixture(scope="module")
 def crew(tmp_path_factory: pytest.TempPathFactory, postgres: Postgres, redis: Redis) -> Iterator[Crew]:
-    env = {"WINDOW_BYTES": "65536", "LEASE_SECONDS": "4", "SWEEP_SECONDS": "1"}
-    site = services_site(tmp_path_factory.mktemp("site"), postgres, redis, env=env)
-    crew = Crew.of(site)
-    crew.fill(2)
-    yield crew
-    site.end()
+    folder = tmp_path_factory.mktemp("site")
+    with crew_at(folder, postgres, redis, workers=2, LEASE_SECONDS="4", SWEEP_SECONDS="1") as crew:
+        yield crew
 
 
 @pytest.fixture(scope="module")

@@ -188,7 +188,7 @@ def test_a_helper_that_comes_too_late_changes_nothing(laid_out: Job) -> None:
     window = helping._fold(taken)
     Split.objects.exclude(lease_until=None).update(lease_until=Now() - timedelta(seconds=1))
     runner.run_all()
-    assert not helping.hand_in(taken, window)
+    assert helping.hand_in(taken, window) == "late"
     check_against_reference(Job.objects.get(), PLAIN)
 
 
@@ -204,7 +204,7 @@ def test_the_holder_waits_for_a_helper_at_work(laid_out: Job, used: list[FoldedW
         holder.start()
         assert waits.wait(20)
         assert Job.objects.get().position == taken.start
-        assert helping.hand_in(taken, helping._fold(taken))
+        assert helping.hand_in(taken, helping._fold(taken)) == "folded"
         holder.join(60)
     check_against_reference(Job.objects.get(), PLAIN)
     # It has folded those behind it meanwhile.
@@ -280,7 +280,7 @@ def test_a_cancelled_jobs_splits_are_gone_and_nobody_minds(laid_out: Job) -> Non
     assert taken is not None
     orders.cancel(laid_out)
     assert not Split.objects.exists()
-    assert not helping.hand_in(taken, helping._fold(taken))
+    assert helping.hand_in(taken, helping._fold(taken)) == "late"
     assert not help_one()
 
 
@@ -288,7 +288,7 @@ def test_a_deleted_jobs_split_is_given_up_quietly(laid_out: Job, caplog: pytest.
     taken = helping.take()
     assert taken is not None
     lifecycle.delete(laid_out)
-    assert not helping.hand_in(taken, helping._fold(taken))
+    assert helping.hand_in(taken, helping._fold(taken)) == "late"
     assert not [record for record in caplog.records if record.levelname == "ERROR"]
 
 

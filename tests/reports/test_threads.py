@@ -1,4 +1,4 @@
-"""The threads that calls wait in keep their connection to the database while there is work, and no longer."""
+"""The threads in which calls and sockets wait keep their connection to the database while there is work, no longer."""
 
 import threading
 from typing import Any
@@ -7,8 +7,8 @@ import pytest
 from django.db import connection, connections
 
 from accounts.models import User
-from reports.rpc import threads
-from reports.rpc.threads import Threads
+from reports import threads
+from reports.threads import Threads
 from tests.services import wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
