@@ -1,6 +1,10 @@
-"""Remembering that a service has just failed, so that not every request waits for it to fail again."""
+"""Services that do not answer: telling it from other errors, and remembering it for a moment, so that not every request
+waits for the service to fail again."""
 
+import sqlite3
 import time
+
+from django.db import InterfaceError, OperationalError
 
 
 class Outage:
@@ -19,3 +23,14 @@ class Outage:
     @property
     def is_on(self) -> bool:
         return time.monotonic() < self._until
+
+
+def is_database_away(error: BaseException | None) -> bool:
+    """Whether the database did not answer, or gave up what was asked: the same may succeed in a moment.
+
+    SQLite has the same class of errors for what is wrong in a query, or in the file.
+    """
+    if not isinstance(error, OperationalError | InterfaceError):
+        return False
+    code = getattr(error.__cause__, "sqlite_errorcode", sqlite3.SQLITE_BUSY)
+    return code & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)

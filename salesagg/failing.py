@@ -2,13 +2,13 @@
 
 import sys
 
-from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.template import loader
 from django.utils.translation import gettext as _
 
 from accounts import logcontext
 from accounts.middleware import API_PATH, problem_response
+from accounts.outage import is_database_away
 
 # A restart of PostgreSQL is over by then, mostly.
 RETRY_SECONDS = 5
@@ -20,7 +20,7 @@ def server_error(request: HttpRequest) -> HttpResponse:
     503 where the database does not answer, or gave up: the same request may succeed in a moment. Made without what
     middleware adds to the request: who knows what works of it.
     """
-    away = isinstance(sys.exc_info()[1], OperationalError | InterfaceError)
+    away = is_database_away(sys.exc_info()[1])
     status = 503 if away else 500
     if "text/html" in request.headers.get("Accept", "") and not request.path.startswith(API_PATH):
         page = loader.get_template(f"{status}.html").render({"request_id": logcontext.request_id()})

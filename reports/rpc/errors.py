@@ -4,7 +4,6 @@ import logging
 from typing import NoReturn
 
 import grpc
-from django.db import InterfaceError, OperationalError
 from django.utils.translation import gettext as _
 from google.protobuf.any_pb2 import Any
 from google.protobuf.duration_pb2 import Duration
@@ -16,6 +15,7 @@ from grpc_status import rpc_status
 
 from accounts import metrics
 from accounts.errors import Refusal
+from accounts.outage import is_database_away
 from reports.rpc import observing
 
 logger = logging.getLogger(__name__)
@@ -71,7 +71,7 @@ async def end(context: "grpc.aio.ServicerContext[Message, Message]", method: str
 
 
 def _ours(error: Exception) -> Refusal:
-    if isinstance(error, (InterfaceError, OperationalError)):
+    if is_database_away(error):
         return Refusal("unavailable", _("A service behind us is away. Try again in a moment."), status=503)
     return Refusal("internal", _("Something went wrong on our side. Try again later."), status=500)
 
