@@ -4,9 +4,6 @@ import asyncio
 import os
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "salesagg.settings")
-# One for each request that is worked on (`salesagg.turns`), and some for those who watch. A new connection for each
-# request would cost as much as most requests do with it.
-os.environ.setdefault("DATABASE_POOL", "40")
 
 from django.core.asgi import get_asgi_application
 

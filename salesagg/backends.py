@@ -19,19 +19,12 @@ from django.core.exceptions import ImproperlyConfigured
 Settings = dict[str, Any]
 
 
-# How long a thread waits for a connection of the pool, and the pool for a database that is restarted.
-POOL_SECONDS = 5
-
-
-def databases(url: str, data_dir: Path, *, idle_transaction_seconds: float = 0, pool: int = 0) -> Settings:
+def databases(url: str, data_dir: Path, *, idle_transaction_seconds: float = 0) -> Settings:
     """Django's ``DATABASES``. PostgreSQL ends a transaction that does nothing for `idle_transaction_seconds`; 0: never.
 
     Failure story: a worker is frozen in the middle of a commit (its machine is suspended, or lost without a word).
     Its transaction would hold the rows that it has written for as long, and whoever comes to the same rows, such as
     the worker that takes the job over, would wait.
-
-    `pool`: so many connections at most are kept and lent to the process's threads; 0: each thread makes its own. Not
-    for processes that fork, since a connection cannot be shared with a child.
     """
     database: Settings = environ.Env.db_url_config(url or f"sqlite:///{data_dir.resolve() / 'db.sqlite3'}")
     if database["ENGINE"].endswith("sqlite3"):
@@ -54,13 +47,6 @@ def databases(url: str, data_dir: Path, *, idle_transaction_seconds: float = 0, 
         if idle_transaction_seconds:
             limit = f"-c idle_in_transaction_session_timeout={int(idle_transaction_seconds * 1000)}"
             database["OPTIONS"]["options"] = f"{limit} {database['OPTIONS'].get('options', '')}".strip()
-        if pool:
-            database["OPTIONS"]["pool"] = {
-                "min_size": 0,
-                "max_size": pool,
-                "timeout": POOL_SECONDS,
-                "reconnect_timeout": POOL_SECONDS,
-            }
     else:
         raise ImproperlyConfigured("DATABASE_URL must be a postgres:// or sqlite:// address.")
     return {"default": database}

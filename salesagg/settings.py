@@ -155,12 +155,7 @@ TEMPLATES = [
 # hold up whoever comes to the same rows. More than the slowest storage takes for one file; 0, for a PgBouncer that does
 # not take start-up options: never.
 IDLE_TRANSACTION_SECONDS = env.float("IDLE_TRANSACTION_SECONDS", default=60.0)
-# So many connections to PostgreSQL are kept at most, and lent to a process's threads. Web processes, which have a
-# thread for each request, set it by themselves (`salesagg.asgi`); 0 elsewhere: a connection for each thread.
-DATABASE_POOL = env.int("DATABASE_POOL", default=0)
-DATABASES = backends.databases(
-    DATABASE_URL, DATA_DIR, idle_transaction_seconds=IDLE_TRANSACTION_SECONDS, pool=DATABASE_POOL
-)
+DATABASES = backends.databases(DATABASE_URL, DATA_DIR, idle_transaction_seconds=IDLE_TRANSACTION_SECONDS)
 CHANNEL_LAYERS = backends.channel_layers(REDIS_URL)
 CACHES = backends.caches(REDIS_URL)
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"

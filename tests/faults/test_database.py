@@ -86,28 +86,6 @@ def test_who_asks_while_the_database_is_away_is_told_to_come_back(crew: Crew, po
     assert browser.get(f"{crew.address}/files/", timeout=20).status_code == 200
 
 
-def test_a_web_process_keeps_its_connections_for_the_next_requests(
-    tmp_path: Path, postgres: Postgres, redis: Redis
-) -> None:
-    backends = """SELECT array_agg(pid ORDER BY pid) FROM pg_stat_activity
-        WHERE datname = current_database() AND pid <> pg_backend_pid()"""
-    site = services_site(tmp_path, postgres, redis)
-    try:
-        token, address = site.prepare(), site.web()
-
-        def ask() -> None:
-            requests.get(f"{address}/api/jobs", headers={"Authorization": f"Bearer {token}"}, timeout=20)
-
-        ask()
-        kept = site.query(backends)
-        for _ in range(5):
-            ask()
-        assert site.query(backends) == kept
-        assert len(kept) == 1
-    finally:
-        site.end()
-
-
 def test_a_worker_frozen_in_a_transaction_holds_nobody_up(tmp_path: Path, postgres: Postgres, redis: Redis) -> None:
     """PostgreSQL ends it; another worker takes the import over, comes to the same rows, and ends it meanwhile."""
     rows = 30_000
