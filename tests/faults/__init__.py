@@ -14,7 +14,7 @@
 | the same hint 16 times | one claim | `test_queue` |
 | several sweepers at once | everything is done, and told, once | `test_queue` |
 | cancelling races the end | one end, the one that was answered | `test_queue` |
-| PostgreSQL restarted, connections cut | jobs and uploads go on, the page catches up | `test_database`, `test_grpc` |
+| PostgreSQL restarted, cut off, away | work goes on, pages catch up; 503 meanwhile | `test_database`, `test_grpc` |
 | disk full: files, database too | 507, nothing recorded or left behind; the job waits; database intact | `test_disk` |
 | clocks of workers an hour off | no change | `test_leases` |
 | storage away, hanging, parts lost | told, retried, or failed with the offset | `test_storage` |
