@@ -57,6 +57,7 @@ class JobsConsumer(AsyncJsonWebsocketConsumer):  # type: ignore[misc]
     async def connect(self) -> None:
         self.waiting: dict[str, Snapshot] = {}
         self.sent: dict[str, int] = {}
+        self.joined = False
         self.wake = asyncio.Event()
         self.background: list[asyncio.Task[None]] = []
         # Before anything is known: a browser is told the code of a closed socket, but nothing about a refused one.
@@ -76,7 +77,7 @@ class JobsConsumer(AsyncJsonWebsocketConsumer):  # type: ignore[misc]
         query = parse_qs(self.scope["query_string"].decode("latin-1"))
         self.shown = _ids_in(query.get("job", []))
         self.language = query.get("language", [""])[0]
-        await self.channel_layer.group_add(events.group_of(self.owner_id), self.channel_name)
+        await self.join()
         jobs = await in_thread(self.recent_jobs)
         self.sent = {job["id"]: job["version"] for job in jobs}
         await self.send_jobs("snapshot", jobs)
@@ -101,6 +102,16 @@ class JobsConsumer(AsyncJsonWebsocketConsumer):  # type: ignore[misc]
     async def job_removed(self, event: dict[str, Any]) -> None:
         """An event from the group."""
         await self.tell_removed([event["id"]])
+
+    async def join(self) -> None:
+        """Be told what happens. While that cannot be asked for, what `reread` finds has to do."""
+        try:
+            async with asyncio.timeout(events.PUBLISH_TIMEOUT):
+                await self.channel_layer.group_add(events.group_of(self.owner_id), self.channel_name)
+            self.joined = True
+        except Exception as error:
+            metrics.FAILURES.labels("channel_layer").inc()
+            logger.warning("a socket of user %s is not told of events yet: %r", self.owner_id, error)
 
     async def send_jobs(self, kind: str, jobs: list[Snapshot]) -> None:
         if check_for_language(self.language):
@@ -135,6 +146,8 @@ class JobsConsumer(AsyncJsonWebsocketConsumer):  # type: ignore[misc]
         # Sockets that were opened together, after a restart of the server say, do not read together for ever.
         await asyncio.sleep(REREAD_SECONDS * random.random())  # noqa: S311  (nothing secret)
         while True:
+            if not self.joined:
+                await self.join()
             try:
                 if not await self.catch_up():
                     await self.close(NOT_LOGGED_IN)

@@ -141,6 +141,36 @@ async def test_a_lost_event_is_made_up_for_by_reading_again(
         assert later["id"] == job["id"]
 
 
+async def test_a_page_that_is_opened_while_events_cannot_be_had_stays_open_and_has_them_later(
+    user: User, make_upload: MakeUpload, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    layer = get_channel_layer()
+    group_add, tries = layer.group_add, 0
+
+    async def failing_at_first(*args: Any) -> None:
+        nonlocal tries
+        tries += 1
+        if tries < 3:
+            raise ConnectionError
+        await group_add(*args)
+
+    monkeypatch.setattr(layer, "group_add", failing_at_first)
+    monkeypatch.setattr(consumers, "REREAD_SECONDS", 0.05)
+    async with connected(user) as socket:
+        assert await jobs_from(socket) == []
+        async with asyncio.timeout(10):
+            while tries < 3:
+                await asyncio.sleep(0.01)
+        # From now on nothing is read again: what is told is told by an event.
+        monkeypatch.setattr(consumers.JobsConsumer, "catch_up", _nothing_missed)
+        await in_thread(make_upload)(DATA, name="later.csv")
+        assert (await jobs_from(socket))[0]["filename"] == "later.csv"
+
+
+async def _nothing_missed(consumer: Any) -> bool:
+    return True
+
+
 async def test_the_snapshot_has_also_the_older_jobs_that_the_page_shows(
     user: User, make_upload: MakeUpload, monkeypatch: pytest.MonkeyPatch
 ) -> None:
