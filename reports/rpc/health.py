@@ -30,8 +30,10 @@ class Health(HealthServicer):
         return self._answer(request)
 
     async def Watch(self, request: HealthCheckRequest, context: Any) -> None:  # noqa: N802
+        # Asked before the first answer is sent: the server may be told to stop while it is on its way.
+        was_stopping = self._stopping.is_set()
         await context.write(self._answer(request))
-        if not self._stopping.is_set():
+        if not was_stopping:
             await self._stopping.wait()
             await context.write(self._answer(request))
 

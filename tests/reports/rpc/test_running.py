@@ -17,6 +17,7 @@ from accounts import tokens
 from accounts.models import User
 from reports.models import Job
 from reports.rpc import server as running
+from reports.rpc.health import Health
 from reports.rpc.server import SERVICE, Server
 from reports.rpc.stubs.sales_pb2 import (
     CancelJobRequest,
@@ -71,6 +72,20 @@ async def test_who_watches_its_health_is_told_that_it_stops_and_does_not_hold_it
             await server.stop()
         seen.append(await watching.read())
     assert [answer.status for answer in seen] == told
+
+
+async def test_who_is_just_being_told_that_it_takes_calls_is_told_that_it_stops_too() -> None:
+    health = Health([SERVICE])
+    told: list[int] = []
+
+    class Context:
+        async def write(self, answer: HealthCheckResponse) -> None:
+            told.append(answer.status)
+            health.stop()
+
+    async with asyncio.timeout(5):
+        await health.Watch(HealthCheckRequest(service=SERVICE), Context())
+    assert told == [HealthCheckResponse.SERVING, HealthCheckResponse.NOT_SERVING]
 
 
 async def test_programs_can_ask_what_it_can_do(server: Server) -> None:
