@@ -12,7 +12,7 @@ from reports.engine import EngineError, Limits, records, text
 from reports.engine.sheet import Sheet, detect_sheet, read_rows
 from tests.reports.engine import reference
 
-EXAMPLES = int(os.environ.get("ENGINE_EXAMPLES", "2000"))
+EXAMPLES = int(os.environ.get("ENGINE_EXAMPLES", "500"))
 USUAL = {"name": ("name", "fullname"), "email": ("email", "mail"), "phone": ("phone",)}
 HEAD = "Name,E-Mail\n"
 LONGEST = Limits().record_bytes
