@@ -151,12 +151,27 @@ class Storage(S3Storage):  # type: ignore[misc]
         with self._answers(folder):
             for page in self._pages("list_multipart_uploads", self._key(folder) + "/"):
                 for item in page.get("Uploads", ()):
-                    if item["Initiated"] < before:
+                    begun = self._begun(item)
+                    if begun is not None and begun < before:
                         self.client.abort_multipart_upload(
                             Bucket=self.bucket_name, Key=item["Key"], UploadId=item["UploadId"]
                         )
                         removed += 1
         return removed
+
+    def _begun(self, item: dict[str, Any]) -> datetime | None:
+        """When a multipart upload was begun. SeaweedFS does not say; its pieces tell, and one without costs nothing."""
+        if "Initiated" in item:
+            begun: datetime = item["Initiated"]
+            return begun
+        try:
+            found = self.client.list_parts(Bucket=self.bucket_name, Key=item["Key"], UploadId=item["UploadId"])
+        except ClientError as error:
+            # It has just become an object.
+            if _status(error) == 404:
+                return None
+            raise
+        return max((piece["LastModified"] for piece in found.get("Parts", ())), default=None)
 
     def download_url(self, name: str, *, filename: str, content_type: str, seconds: int) -> str:
         """An address under which a browser gets the object, for so many seconds, as a download with that name; empty

@@ -20,11 +20,13 @@ class Compose:
         self.services: dict[str, dict[str, Any]] = self._filled(yaml.safe_load(FILE.read_text()))["services"]
 
     def command(self, service: str) -> list[str]:
-        return shlex.split(self.services[service]["command"])
+        """What the container runs."""
+        described = self.services[service]
+        return [*described.get("entrypoint", []), *shlex.split(described["command"])]
 
     def environment(self, service: str) -> dict[str, str]:
         """Without those that are only passed on, and are not there."""
-        given: Mapping[str, str | None] = self.services[service]["environment"]
+        given: Mapping[str, str | None] = self.services[service].get("environment", {})
         filled = {name: self._env.get(name) if value is None else value for name, value in given.items()}
         return {name: value for name, value in filled.items() if value is not None}
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import psycopg
 
 from tests.deploy.compose import Compose
-from tests.services import S3, Postgres, Process, Redis, free_port
-from tests.services.backing import postgres_program
+from tests.services import Postgres, Process, Redis, free_port
+from tests.services.backing import postgres_program, store_ports
 from tests.services.processes import ROOT
 
 BIN = Path(sys.executable).parent
@@ -20,15 +20,16 @@ SETTINGS = {"API_REQUESTS_PER_MINUTE_PER_ADDRESS": "100", "LEASE_SECONDS": "3", 
 
 
 class Stage:
-    def __init__(self, folder: Path, postgres: Postgres, redis: Redis, s3: S3) -> None:
+    def __init__(self, folder: Path, postgres: Postgres, redis: Redis) -> None:
         self.folder = folder
         self.port, self.rpc_port, self.web_ports = free_port(), free_port(), (free_port(), free_port())
+        self.store_port = free_port()
         self.address = f"http://localhost:{self.port}"
         self.compose = Compose(SITE_URL=self.address, SITE_ADDRESS=f":{self.port}", WINDOW_BYTES="500000", **SETTINGS)
-        self.s3 = s3
         self._places = {
-            # The bucket of the tests' store has been made; ours is to be made by the site.
-            "http://store:8333": s3.endpoint,
+            "http://store:8333": f"http://127.0.0.1:{self.store_port}",
+            "/usr/bin/weed": str(BIN / "weed"),
+            "-dir=/data": f"-dir={folder / 'objects'}",
             "/run/salesagg": str(folder / "run"),
             "/volumes/store": str(folder / "objects"),
             "/etc/caddy/Caddyfile": str(ROOT / "deploy" / "Caddyfile"),
@@ -57,6 +58,7 @@ class Stage:
                 Process(self._program(["python", "manage.py", "collectstatic", "--noinput"]), log=self._log("s"))
             )
         self._end_well(self.run("secrets"))
+        self.start_store()
         first = self._end_well(self.run("migrate"))
         found = re.search(r"Log in as   (\S+)\nPassword    (\S+)\n", first)
         assert found, first
@@ -76,12 +78,16 @@ class Stage:
             WEB="listed",
             WEB_ADDRESSES=" ".join(f"127.0.0.1:{port}" for port in self.web_ports),
             GRPC_ADDRESS=f"127.0.0.1:{self.rpc_port}",
-            STORE_ADDRESS=self.s3.endpoint.removeprefix("http://"),
+            STORE_ADDRESS=f"127.0.0.1:{self.store_port}",
             STATIC_PARENT=str(static.parent),
             HEALTH_PORT=str(free_port()),
             XDG_DATA_HOME=str(self.folder / "caddy"),
         )
         self.proxy.wait_for_port(self.port)
+
+    def start_store(self) -> None:
+        self.store = self.run("store", more=store_ports(self.store_port))
+        self.store.wait_for_port(self.store_port)
 
     def start_web(self, port: int) -> Process:
         self.webs.append(self.run("web", replace={"8000": str(port)}))
@@ -97,9 +103,9 @@ class Stage:
     ) -> Process:
         """The service's command with its environment, here."""
         words = [(replace or {}).get(word, self._here(word)) for word in self.compose.command(service)]
-        given = {} if service == "secrets" else self.compose.environment(service)
+        given = self.compose.environment(service)
         told = {name: self._here(value) for name, value in given.items()}
-        if service != "proxy":
+        if service not in ("proxy", "store"):
             told |= self._env
         process = Process(self._program([*words, *(more or [])]), env=told | env, log=self._log(service))
         self.processes.append(process)

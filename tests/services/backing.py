@@ -1,6 +1,7 @@
 """Redis, PostgreSQL and S3, real ones: from PyPI wheels where there are any, else from the PATH."""
 
 import importlib.util
+import json
 import shutil
 import signal
 import subprocess
@@ -102,13 +103,25 @@ class Postgres:
 
 
 class S3:
-    """An S3 server on loopback with one bucket."""
+    """An S3 server on loopback with one bucket: SeaweedFS, the store of docker-compose.yml."""
 
     def __init__(self, folder: Path) -> None:
         self.port = free_port()
         self.endpoint = f"http://127.0.0.1:{self.port}"
-        command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(self.port)]
-        self.process = Process(command, log=folder / "s3.log")
+        data, keys = folder / "objects", folder / "s3.json"
+        data.mkdir()
+        credentials = [{"accessKey": "key", "secretKey": "secret"}]
+        keys.write_text(json.dumps({"identities": [{"name": "us", "credentials": credentials, "actions": ["Admin"]}]}))
+        options = [
+            "-ip=127.0.0.1",
+            f"-dir={data}",
+            "-volume.max=0",
+            "-s3",
+            f"-s3.config={keys}",
+            *store_ports(self.port),
+        ]
+        command = [str(Path(sys.executable).with_name("weed")), "-logtostderr=true", "server", *options]
+        self.process = Process([*command, "-master.telemetry=false"], log=folder / "s3.log")
         self.process.wait_for_port(self.port)
         self.url = f"s3://key:secret@salesagg?endpoint_url={self.endpoint}&region=us-east-1"
         self.client = boto3.client(
@@ -124,8 +137,23 @@ class S3:
         pages = self.client.get_paginator("list_objects_v2").paginate(Bucket="salesagg")
         return [item["Key"] for page in pages for item in page.get("Contents", [])]
 
+    def begin(self, name: str) -> tuple[dict[str, str], str]:
+        """An object whose first piece is there, and no more; where that is, and its tag."""
+        address = {"Bucket": "salesagg", "Key": name}
+        address["UploadId"] = self.client.create_multipart_upload(**address)["UploadId"]
+        return address, self.client.upload_part(**address, PartNumber=1, Body=b"x")["ETag"]
+
     def end(self) -> None:
+        # Asked to, it takes ten seconds for it.
+        self.process.signal_group(signal.SIGKILL)
         self.process.end()
+
+
+def store_ports(port: int) -> list[str]:
+    """Options of SeaweedFS, so that S3 is at `port`, and all that it has besides where nobody else is."""
+    names = ["master.port", "volume.port", "filer.port"]
+    names += [f"{name}.grpc" for name in [*names, "s3.port"]]
+    return [f"-s3.port={port}", "-s3.port.iceberg=0", "-s3.port.lance=0", *(f"-{name}={free_port()}" for name in names)]
 
 
 def redis_server() -> str:

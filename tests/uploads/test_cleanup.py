@@ -82,7 +82,7 @@ def test_in_s3_too(in_s3: S3, make_upload: MakeUpload, monkeypatch: pytest.Monke
     for number in range(3):
         in_s3.client.put_object(Bucket="salesagg", Key=f"uploads/{number}/gone", Body=b"x")
     in_s3.client.put_object(Bucket="salesagg", Key="imports/1/of somebody", Body=b"x")
-    in_s3.client.create_multipart_upload(Bucket="salesagg", Key="uploads/1/begun")
+    in_s3.begin("uploads/1/begun")
     assert cleanup.remove_orphans() == 0
     monkeypatch.setattr(cleanup, "ORPHAN_AGE", timedelta(seconds=-5))
     assert cleanup.remove_orphans() == 3

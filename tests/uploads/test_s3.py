@@ -6,7 +6,8 @@ import logging
 import tempfile
 import time
 import tracemalloc
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
@@ -160,14 +161,51 @@ def test_what_was_sent_of_an_object_that_never_comes_to_be_is_thrown_away(in_s3:
     assert not unfinished(in_s3)
 
 
+@contextmanager
+def hearing(event: str, told: Callable[..., None]) -> Iterator[None]:
+    """`told` is called before or after a call of S3. All storages of a process share one client."""
+    events = storage().client.meta.events
+    events.register(event, told)
+    yield
+    events.unregister(event, told)
+
+
 def test_what_a_crash_has_left_of_large_objects_is_removed_after_a_while(in_s3: S3) -> None:
     for name in (NAME, "imports/1/of somebody else"):
-        in_s3.client.create_multipart_upload(Bucket=BUCKET, Key=name)
-    # As the server tells it; this one dates all of them alike.
-    begun = unfinished(in_s3)[0]["Initiated"]
-    assert storage().remove_unfinished("uploads", before=begun) == 0
-    assert storage().remove_unfinished("uploads", before=begun + timedelta(seconds=1)) == 1
+        in_s3.begin(name)
+    assert storage().remove_unfinished("uploads", before=datetime.now(UTC) - timedelta(minutes=5)) == 0
+    assert storage().remove_unfinished("uploads", before=datetime.now(UTC) + timedelta(minutes=5)) == 1
     assert [left["Key"] for left in unfinished(in_s3)] == ["imports/1/of somebody else"]
+
+
+def test_a_store_that_tells_when_an_object_was_begun_is_not_asked_for_its_pieces(in_s3: S3) -> None:
+    in_s3.begin(NAME)
+    began, asked = datetime.now(UTC), []
+
+    def as_amazon_does(parsed: dict[str, Any], **_rest: Any) -> None:
+        for item in parsed["Uploads"]:
+            item["Initiated"] = began
+
+    def ask(**_rest: Any) -> None:
+        asked.append("pieces")
+
+    with hearing("after-call.s3.ListMultipartUploads", as_amazon_does), hearing("before-call.s3.ListParts", ask):
+        assert storage().remove_unfinished("uploads", before=began) == 0
+        assert storage().remove_unfinished("uploads", before=began + timedelta(seconds=1)) == 1
+    assert not asked
+    assert not unfinished(in_s3)
+
+
+def test_what_becomes_an_object_while_it_is_looked_at_is_left_alone(in_s3: S3) -> None:
+    address, etag = in_s3.begin(NAME)
+
+    def complete(**_rest: Any) -> None:
+        pieces = {"Parts": [{"PartNumber": 1, "ETag": etag}]}
+        in_s3.client.complete_multipart_upload(**address, MultipartUpload=pieces)
+
+    with hearing("before-call.s3.ListParts", complete):
+        assert storage().remove_unfinished("uploads", before=datetime.now(UTC) + timedelta(minutes=5)) == 0
+    assert stored(in_s3) == b"x"
 
 
 def test_an_object_is_opened_without_being_fetched_and_comes_by_one_request(unwell: Unwell) -> None:
