@@ -24,6 +24,7 @@ def sweep() -> None:
     """End what is over, and see to it that somebody looks at what can go on."""
     bulk.end_frozen()
     lifecycle.end_abandoned()
+    lifecycle.end_lost()
     splits.forget_ended()
     upload_lifecycle.expire_overdue()
     if lifecycle.runnable().exists() and not hints.send():

@@ -32,7 +32,7 @@ from reports.lifecycle.claims import (
 from reports.lifecycle.orders import cancel, check_open_jobs, create, process, retry, run_again
 from reports.lifecycle.queue import hint_if_runnable, runnable
 from reports.lifecycle.removal import delete, finish_undos, undo
-from reports.lifecycle.upkeep import end_abandoned, end_for_lost_upload, upload_progressed
+from reports.lifecycle.upkeep import end_abandoned, end_for_lost_upload, end_lost, upload_progressed
 
 __all__ = [
     "Claim",
@@ -48,6 +48,7 @@ __all__ = [
     "delete",
     "end_abandoned",
     "end_for_lost_upload",
+    "end_lost",
     "fail",
     "finish_undos",
     "hint_if_runnable",

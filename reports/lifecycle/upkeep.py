@@ -44,6 +44,20 @@ def end_for_lost_upload(upload: Upload) -> None:
                 notify(job_id)
 
 
+def end_lost() -> int:
+    """End the open jobs of uploads that have expired or been cancelled; returns of how many uploads.
+
+    Failure story: somebody cancels an upload, and the process is killed when that is in the database and its jobs are
+    not ended yet. Nobody would ever do it: whoever cancels again is told that the upload is gone, workers only see that
+    there is nothing to fold, and for its owner the job goes on for ever.
+    """
+    lost = Upload.objects.filter(state__in=(Upload.State.EXPIRED, Upload.State.CANCELLED), jobs__status__in=OPEN)
+    uploads = list(lost.distinct())
+    for upload in uploads:
+        end_for_lost_upload(upload)
+    return len(uploads)
+
+
 def end_abandoned() -> int:
     """End the jobs whose worker died and that should not be taken over; returns how many.
 

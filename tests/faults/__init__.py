@@ -10,6 +10,7 @@
 | Redis restarted, away, flushed, connections cut | one run, the page catches up within 10 s | `test_redis` |
 | Redis down or hanging | answers within 6 s, log-in works, jobs run | `test_redis`, `test_grpc` |
 | Redis full | uploads, log-in, jobs and pages work | `test_redis` |
+| a process dies between ending an upload and its jobs | a sweeper ends them | `reports/test_sweeper` |
 | hint lost | begun by a sweeper within 10 s | `test_queue` |
 | the same hint 16 times | one claim | `test_queue` |
 | several sweepers at once | everything is done, and told, once | `test_queue` |

@@ -126,6 +126,22 @@ def test_an_upload_that_never_finishes_fails_its_job_with_what_to_do(
     assert "Upload the file again" in job.error
 
 
+@pytest.mark.parametrize(
+    ("ended", "expected"), [("cancelled", ("cancelled", "")), ("expired", ("failed", "upload_expired"))]
+)
+def test_a_job_whose_upload_was_ended_by_a_process_that_died_at_once_ends_too(
+    make_upload: MakeUpload, hinted: list[str], ended: str, expected: tuple[str, str]
+) -> None:
+    lost, other = make_upload(DATA), make_upload(DATA)
+    assert lifecycle.claim() is not None
+    # What it had written when it died; it would have told its jobs next.
+    Upload.objects.filter(pk=lost.pk).update(state=ended)
+    sweep()
+    job = lost.jobs.get()
+    assert (job.status, job.error_code) == expected
+    assert other.jobs.get().status == "pending"
+
+
 def test_it_sweeps_at_once_and_again_and_survives_its_errors(
     monkeypatch: pytest.MonkeyPatch, settings: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
