@@ -115,7 +115,9 @@ class S3:
         options = [
             "-ip=127.0.0.1",
             f"-dir={data}",
-            "-volume.max=0",
+            # Each bucket begins its own volumes, which grow as they are written. By default there are as many as fit
+            # the disk when full, and on a small one none is left for ours.
+            "-volume.max=100",
             "-s3",
             f"-s3.config={keys}",
             *store_ports(self.port),

@@ -189,5 +189,5 @@ def log_in(address: str, email: str = EMAIL, password: str = PASSWORD) -> reques
     assert token
     form = {"login": email, "password": password, "csrfmiddlewaretoken": token[1]}
     done = session.post(f"{address}/accounts/login/", data=form, timeout=20)
-    assert "sessionid" in session.cookies, done.url
+    assert "sessionid" in session.cookies, f"{done.status_code} {done.url}: {done.text}"
     return session
