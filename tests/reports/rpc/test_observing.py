@@ -1,6 +1,8 @@
 """Calls have ids, by which they and their jobs are found in the logs; and they are counted."""
 
+import asyncio
 import logging
+from collections.abc import Iterator
 from typing import Any
 
 import grpc
@@ -41,16 +43,29 @@ async def test_a_job_keeps_the_id_of_the_call_that_sent_its_file(stub: Any, auth
     assert job.request_id == "by-grpc"
 
 
-async def test_calls_are_counted_by_how_they_ended_and_have_a_line_in_the_log(
-    stub: Any, auth: Metadata, settings: Any, caplog: pytest.LogCaptureFixture
-) -> None:
+@pytest.fixture
+def lines(settings: Any, caplog: pytest.LogCaptureFixture) -> Iterator["asyncio.Queue[str]"]:
+    """The log of calls. Who calls has the answer before there is its line."""
     settings.ACCESS_LOG = True
+    queue: asyncio.Queue[str] = asyncio.Queue()
+    handler = logging.Handler()
+    handler.emit = lambda record: queue.put_nowait(record.getMessage())  # type: ignore[method-assign]
+    logger = logging.getLogger("reports.access")
+    logger.addHandler(handler)
+    with caplog.at_level(logging.INFO, logger.name):
+        yield queue
+    logger.removeHandler(handler)
+
+
+async def test_calls_are_counted_by_how_they_ended_and_have_a_line_in_the_log(
+    stub: Any, auth: Metadata, lines: "asyncio.Queue[str]"
+) -> None:
     calls, refusals = (
         metrics.GRPC_CALLS.labels("GetJobStatus", "NOT_FOUND"),
         metrics.REFUSALS.labels("grpc", "not_found"),
     )
     before = calls._value.get(), refusals._value.get()
-    with caplog.at_level(logging.INFO, "reports.access"), pytest.raises(grpc.aio.AioRpcError):
+    with pytest.raises(grpc.aio.AioRpcError):
         await stub.GetJobStatus(NOBODYS, metadata=auth)
+    assert (await asyncio.wait_for(lines.get(), timeout=20)).startswith("GetJobStatus NOT_FOUND")
     assert (calls._value.get(), refusals._value.get()) == (before[0] + 1, before[1] + 1)
-    assert "GetJobStatus NOT_FOUND" in caplog.text
