@@ -6,6 +6,7 @@ secrets need not be in the environment. What depends on the services behind the 
 """
 
 import hashlib
+import os
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -369,6 +370,9 @@ LOGGING = logs.configuration(
     level=env.str("LOG_LEVEL", default="WARNING"),
     app_level=env.str("APP_LOG_LEVEL", default="INFO"),
 )
+# gRPC's core writes lines of its own, past Python's logging: into a log of JSON, and in a form that nobody asked for.
+# Its errors are enough. It reads this when it is imported.
+os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
 # A line for each request. On a laptop nobody reads them.
 ACCESS_LOG = env.bool("ACCESS_LOG", default=bool(DATABASE_URL or REDIS_URL))
 

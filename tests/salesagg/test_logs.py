@@ -2,6 +2,9 @@
 
 import json
 import logging
+import os
+import re
+import subprocess
 import sys
 import threading
 
@@ -113,3 +116,47 @@ def test_a_thread_is_about_the_same_if_it_is_told_so_and_finds_out_for_all() -> 
 def test_an_id_that_is_none_is_replaced(given: str) -> None:
     assert logcontext.accepted(given) not in (given, "")
     assert logcontext.accepted("Trace_1.2-3") == "Trace_1.2-3"
+
+
+CUT_OFF = """
+import asyncio, django
+django.setup()
+import grpc
+
+async def answer(request, context):
+    yield b"an answer"
+    await asyncio.Event().wait()
+
+class Service(grpc.GenericRpcHandler):
+    def service(self, details):
+        return grpc.unary_stream_rpc_method_handler(answer)
+
+async def cut_off():
+    server = grpc.aio.server()
+    server.add_generic_rpc_handlers([Service()])
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+        call = channel.unary_stream("/a/b")(b"")
+        await call.read()
+        await server.stop(0)
+        try:
+            await call.read()
+        except grpc.aio.AioRpcError:
+            print("cut off")
+
+async def main():
+    # Only now and then Core has something to say of it.
+    for _ in range(30):
+        await cut_off()
+
+asyncio.run(main())
+"""
+
+
+def test_grpc_writes_no_lines_of_its_own() -> None:
+    env = {name: value for name, value in os.environ.items() if name != "GRPC_VERBOSITY"}
+    done = subprocess.run([sys.executable, "-c", CUT_OFF], env=env, capture_output=True, text=True, timeout=60)
+    assert done.stdout == "cut off\n" * 30, done.stderr
+    # As "I1123 10:15:53.147593 16299 chttp2_transport.cc:1403] …".
+    assert [line for line in done.stderr.splitlines() if re.match(r"[IWEF]\d{4} ", line)] == []
