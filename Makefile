@@ -22,7 +22,7 @@ endif
 # Translations, as Django reads them. GNU gettext is needed only to write them anew (make messages).
 TEXTS := $(patsubst %.po,%.mo,$(wildcard salesagg/locale/*/LC_MESSAGES/*.po))
 
-.PHONY: run test check audit pytest coverage bench load screenshots messages stubs lock clean
+.PHONY: run test check audit pytest test-faults soak coverage bench load screenshots messages stubs lock clean
 
 run: $(VENV)/.run node_modules/.installed $(TEXTS)
 	@exec $(BIN)/python manage.py serve
