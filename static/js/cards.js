@@ -187,6 +187,12 @@ export class Card {
   }
 }
 
+// What a card says of its job, whether or not the socket has told of it yet.
+export function jobShownBy(element) {
+  const link = element.querySelector("[data-field=link]");
+  return { id: element.dataset.job, url: link.getAttribute("href"), filename: link.textContent };
+}
+
 function sizes(part, whole) {
   return whole === null ? bytes(part) : fill(gettext("%(part)s of %(whole)s"), { part: bytes(part), whole: bytes(whole) });
 }

@@ -1,6 +1,6 @@
 // The dashboard: choose or drop files, check them, watch them being uploaded and processed, find the older ones.
 
-import { Card } from "./cards.js";
+import { Card, jobShownBy } from "./cards.js";
 import { checkSize, lookInto } from "./check.js";
 import { ask, prepare } from "./dialog.js";
 import { onDrop } from "./dropping.js";
@@ -63,7 +63,6 @@ function list() {
 }
 
 function adopt(card, job) {
-  card.element.addEventListener("click", (event) => onClick(event, card));
   cards.set(job.id, card);
   return card;
 }
@@ -105,17 +104,17 @@ function renderEmptiness() {
 }
 
 function forget(id) {
-  const card = cards.get(id);
+  const element = cards.get(id)?.element ?? list().querySelector(`[data-job="${id}"]`);
   const uploadId = jobs.get(id)?.upload.id;
   cards.delete(id);
   jobs.delete(id);
   if (queue.has(uploadId)) {
     queue.stop(uploadId);
   }
-  if (card) {
-    const hadFocus = card.element.contains(document.activeElement);
-    const next = card.element.nextElementSibling ?? card.element.previousElementSibling;
-    card.element.remove();
+  if (element) {
+    const hadFocus = element.contains(document.activeElement);
+    const next = element.nextElementSibling ?? element.previousElementSibling;
+    element.remove();
     renderEmptiness();
     if (hadFocus) {
       (next?.querySelector("h3 a") ?? heading).focus();
@@ -199,17 +198,27 @@ const live = new Live({
 
 // --- What the person does with a job
 
-async function onClick(event, card) {
-  const control = event.target.closest("[data-action]");
-  const action = control?.dataset.action;
-  const { job } = card;
+// Whether or not the socket has told of the job yet: it may be slow, or never come through.
+async function onClick(event) {
+  const control = event.target.closest("[data-job] [data-action]");
+  if (!control) {
+    return;
+  }
+  const { action } = control.dataset;
+  const element = control.closest("[data-job]");
+  const job = jobs.get(element.dataset.job);
   if (action === "pause") {
-    queue.pause(job.upload.id);
+    queue.pause(element.dataset.upload);
   } else if (action === "resume") {
-    queue.resume(job.upload.id);
+    queue.resume(element.dataset.upload);
   } else if (action === "cancel" || action === "retry") {
-    await change(job, action);
+    event.preventDefault();
+    await change(jobShownBy(element), action);
   } else if (action === "remove") {
+    // Of a job that is not known yet the page that the link leads to asks.
+    if (!job) {
+      return;
+    }
     event.preventDefault();
     const title = fill(gettext("Remove %(filename)s?"), { filename: job.filename });
     if (await ask(dialog, title, removalOf(job))) {
@@ -217,8 +226,10 @@ async function onClick(event, card) {
     }
     return;
   }
-  keepFocus(card, control);
+  keepFocus(element, control);
 }
+
+area.addEventListener("click", onClick);
 
 async function change(job, action) {
   tellProblems([]);
@@ -236,9 +247,9 @@ async function change(job, action) {
 }
 
 // A button that is not there any more hands the focus on to the one in its place.
-function keepFocus(card, control) {
+function keepFocus(element, control) {
   if (control?.hidden && [control, document.body].includes(document.activeElement)) {
-    card.element.querySelector(".actions > :not([hidden])")?.focus();
+    element.querySelector(".actions > :not([hidden])")?.focus();
   }
 }
 

@@ -1,6 +1,6 @@
 // The report page: live while its job runs. What stands below the card is fetched anew as the job comes further.
 
-import { Card } from "./cards.js";
+import { Card, jobShownBy } from "./cards.js";
 import { drawCharts, keepCharts } from "./charts.js";
 import { enableCopying } from "./copy.js";
 import { act, Announcer } from "./jobs.js";
@@ -105,8 +105,9 @@ function onRemoved(ids) {
 element.addEventListener("click", async (event) => {
   const action = event.target.dataset.action;
   if (action === "cancel" || action === "retry") {
+    event.preventDefault();
     try {
-      onJobs([await act(card.job, action)]);
+      onJobs([await act(jobShownBy(element), action)]);
     } catch (error) {
       card.field("error").textContent = error.message;
       card.field("error").hidden = false;

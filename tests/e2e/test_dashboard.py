@@ -498,6 +498,40 @@ def test_a_lost_live_connection_is_told_and_made_up_for(signed_up: Page, address
     expect(card_of(page, "after 1.csv")).to_be_visible()
 
 
+def test_jobs_are_cancelled_and_removed_while_the_live_connection_says_nothing(signed_up: Page, address: str) -> None:
+    page = signed_up
+    page.evaluate(CREATE, [3, "silent"])
+    page.route_web_socket(re.compile("/ws/jobs/"), lambda socket: None)
+    page.goto(address)
+    first, second, third = (card_of(page, f"silent {number}.csv") for number in (1, 2, 3))
+    first.get_by_role("button", name="Cancel").click()
+    expect(state(first)).to_have_text("Cancelled")
+    first.get_by_role("link", name="Remove").click()
+    page.get_by_role("dialog").get_by_role("button", name="Remove").click()
+    expect(first).to_have_count(0)
+    second.get_by_role("button", name="Cancel").click()
+    expect(state(second)).to_have_text("Cancelled")
+    page.reload()
+    second.get_by_role("link", name="Remove").click()
+    page.wait_for_url(re.compile("/remove$"))
+    page.get_by_role("button", name="Remove").click()
+    expect(second).to_have_count(0)
+    third.get_by_role("link", name="silent 3.csv").click()
+    page.get_by_role("button", name="Cancel").click()
+    expect(state(page.get_by_role("article"))).to_have_text("Cancelled")
+
+
+def test_jobs_are_cancelled_without_scripts(signed_up: Page, another: Callable[..., Page], address: str) -> None:
+    signed_up.evaluate(CREATE, [1, "plain"])
+    page = another(storage_state=signed_up.context.storage_state(), java_script_enabled=False)
+    page.goto(address)
+    page.get_by_role("button", name="Cancel").click()
+    page.wait_for_url(re.compile("/jobs/"))
+    expect(state(page.get_by_role("article"))).to_have_text("Cancelled")
+    page.goto(address)
+    expect(state(card_of(page, "plain 1.csv"))).to_have_text("Cancelled")
+
+
 NOTIFICATIONS = """window.told = [];
 window.Notification = class extends EventTarget {
   static permission = "default";
