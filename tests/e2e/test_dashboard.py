@@ -521,7 +521,9 @@ def test_jobs_are_cancelled_and_removed_while_the_live_connection_says_nothing(s
     expect(state(page.get_by_role("article"))).to_have_text("Cancelled")
 
 
-def test_jobs_are_cancelled_without_scripts(signed_up: Page, another: Callable[..., Page], address: str) -> None:
+def test_jobs_are_cancelled_and_retried_without_scripts(
+    signed_up: Page, another: Callable[..., Page], address: str
+) -> None:
     signed_up.evaluate(CREATE, [1, "plain"])
     page = another(storage_state=signed_up.context.storage_state(), java_script_enabled=False)
     page.goto(address)
@@ -530,6 +532,9 @@ def test_jobs_are_cancelled_without_scripts(signed_up: Page, another: Callable[.
     expect(state(page.get_by_role("article"))).to_have_text("Cancelled")
     page.goto(address)
     expect(state(card_of(page, "plain 1.csv"))).to_have_text("Cancelled")
+    page.get_by_role("button", name="Retry").click()
+    page.wait_for_url(re.compile("/jobs/"))
+    expect(state(page.get_by_role("article"))).to_have_text("Uploading")
 
 
 NOTIFICATIONS = """window.told = [];
