@@ -9,6 +9,8 @@ O(log n) times.
 import uuid
 from dataclasses import dataclass
 
+from django.db.models import QuerySet
+
 from reports.models import Checkpoint, Job
 from reports.pipelines import pipeline_for
 
@@ -27,11 +29,13 @@ def plan(job_id: uuid.UUID, *, start: int, end: int, state: bytes) -> Plan:
     """What to store for a window's state, whose bytes follow those of the checkpoints there are."""
     level = 0
     merged: list[int] = []
-    while len(full := list(Checkpoint.objects.filter(job=job_id, level=level).exclude(pk__in=merged))) + 1 >= FAN_IN:
+    # States are large, and most commits merge nothing: read the keys alone, and the states only of a full level.
+    while len(full := _keys(job_id, level)) + 1 >= FAN_IN:
         pipeline = pipeline_for(Job.objects.values_list("kind", flat=True).get(pk=job_id))
-        state = pipeline.merge([*(bytes(checkpoint.state) for checkpoint in full), state])
-        start = full[0].start
-        merged += [checkpoint.pk for checkpoint in full]
+        keys = [key for key, _start in full]
+        state = pipeline.merge([*_states(Checkpoint.objects.filter(pk__in=keys)), state])
+        start = full[0][1]
+        merged += keys
         level += 1
     return Plan(Checkpoint(job_id=job_id, level=level, start=start, end=end, state=state), merged)
 
@@ -45,8 +49,18 @@ def store(plan: Plan) -> None:
 
 def states(job_id: uuid.UUID) -> list[bytes]:
     """What a worker needs to go on, in order."""
-    return [bytes(state) for state in Checkpoint.objects.filter(job=job_id).values_list("state", flat=True)]
+    return _states(Checkpoint.objects.filter(job=job_id))
 
 
 def remove(job_id: uuid.UUID) -> None:
     Checkpoint.objects.filter(job=job_id).delete()
+
+
+def _keys(job_id: uuid.UUID, level: int) -> list[tuple[int, int]]:
+    """The primary key and the start of each checkpoint of a level, in the order of the file."""
+    return list(Checkpoint.objects.filter(job=job_id, level=level).values_list("pk", "start"))
+
+
+def _states(checkpoints: QuerySet[Checkpoint]) -> list[bytes]:
+    """The states of `checkpoints`, in the order of the file."""
+    return [bytes(state) for state in checkpoints.values_list("state", flat=True)]

@@ -14,3 +14,8 @@ def request() -> None:
 
 def requested() -> bool:
     return _event.is_set()
+
+
+def wait(seconds: float) -> bool:
+    """Wait for `seconds`, or until the worker is being stopped; returns whether it is."""
+    return _event.wait(seconds)

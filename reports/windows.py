@@ -7,18 +7,19 @@ ahead and is not committed is as if it had never been.
 
 import copy
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
 
 from accounts import spans
 from reports import sources
+from reports.engine import EngineError
 from reports.limits import limits
 from reports.models import Job
 from reports.pipelines import FoldedWindow, pipeline_for
 from reports.sources import Data
 from reports.splits import Ahead
 from uploads.reader import PartChanged, PartLost
+from uploads.storage import StorageAway
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,7 @@ class Windows:
         self._size = self._pipeline.window_bytes
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="fold-ahead")
         self._ahead: tuple[Data, Future[FoldedWindow]] | None = None
+        self._failed_ahead: Exception | None = None
         # What is packed can be unpacked from its beginning alone.
         can_be_split = self._pipeline.apart and isinstance(self._source, sources.PlainSource)
         self._splits = Ahead(self._job) if can_be_split else None
@@ -81,12 +83,18 @@ class Windows:
         return self._source.seek_seconds if self._source is not None else 0.0
 
     def fold_ahead(self) -> None:
-        """Begin with the window that follows the one that `next` has given."""
-        with suppress(PartLost, PartChanged):
-            # What cannot be read is found again when it is that window's turn.
+        """Start to process the window that follows the one that `next` has returned.
+
+        If that window cannot be read, `next` raises the error when it is asked for that window. The window before it
+        is good and is committed first. The source is not read again, since a failed read may have moved it.
+        """
+        try:
             data = self._read()
-            if data is not None:
-                self._ahead = data, self._pool.submit(self._fold, data)
+        except (EngineError, PartLost, PartChanged, StorageAway) as error:
+            self._failed_ahead = error
+            return
+        if data is not None:
+            self._ahead = data, self._pool.submit(self._fold, data)
 
     def committed(self, window: FoldedWindow) -> None:
         """The window that `next` has given turned out like this."""
@@ -108,6 +116,8 @@ class Windows:
         return None
 
     def _take(self) -> tuple[Data, FoldedWindow] | None:
+        if self._failed_ahead is not None:
+            raise self._failed_ahead
         if self._ahead is not None:
             (ahead, folding), self._ahead = self._ahead, None
             return ahead, folding.result()

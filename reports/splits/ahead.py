@@ -1,7 +1,5 @@
 """The holder's side: lay out splits ahead, and take what came of the one that it has arrived at."""
 
-import time
-
 from django.db.models import BooleanField, Case, Q, QuerySet, Value, When
 from django.db.models.functions import Now
 
@@ -21,8 +19,10 @@ MAX_SPLITS = 32
 # Of a file of which a larger share is rejected, and listed, most of the work is the list, which the holder has to go
 # through again.
 MOST_REJECTED = 0.2
-# While another worker folds what is needed next and there is nothing else to do.
-_LOOK_AGAIN_SECONDS = 0.02
+# How long to wait before the database is asked again whether another worker has finished the split that is needed next.
+# The pause grows by half each time, so that a short wait ends soon and a long one costs a few queries a second.
+_FIRST_PAUSE_SECONDS = 0.02
+_LONGEST_PAUSE_SECONDS = 0.5
 
 
 class Ahead:
@@ -60,6 +60,7 @@ class Ahead:
             return None
         over = Case(When(Q(lease_until__lt=Now()), then=Value(True)), default=False, output_field=BooleanField())
         here = self._mine().filter(start=self._job.position).annotate(over=over)
+        pause = _FIRST_PAUSE_SECONDS
         while (split := here.first()) is not None:
             if split.folded is not None:
                 split.delete()
@@ -70,7 +71,8 @@ class Ahead:
             elif stopping.requested():
                 return None
             elif not help_one(job_id=self._job.pk):
-                time.sleep(_LOOK_AGAIN_SECONDS)
+                stopping.wait(pause)
+                pause = min(1.5 * pause, _LONGEST_PAUSE_SECONDS)
         return None
 
     def _mine(self) -> QuerySet[Split]:

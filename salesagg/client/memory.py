@@ -44,10 +44,10 @@ class Memory(Storage):  # type: ignore[misc]
     def set_item(self, key: str, value: str) -> None:
         with contextlib.suppress(OSError):
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._remove_old()
             unfinished = self._folder / f"{key}.{os.getpid()}"
             unfinished.write_text(value)
             unfinished.replace(self._folder / key)
+            self._remove_old()
 
     def remove_item(self, key: str) -> None:
         with contextlib.suppress(OSError):
@@ -55,8 +55,10 @@ class Memory(Storage):  # type: ignore[misc]
 
     def _remove_old(self) -> None:
         for path in self._folder.iterdir():
-            if path.stat().st_mtime < time.time() - _KEPT_SECONDS:
-                path.unlink()
+            # Another command may have deleted it already, and what is no file stays.
+            with contextlib.suppress(OSError):
+                if path.stat().st_mtime < time.time() - _KEPT_SECONDS:
+                    path.unlink()
 
 
 def _cache() -> Path:

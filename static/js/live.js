@@ -6,6 +6,8 @@ import { language } from "./text.js";
 const FIRST_DELAY = 500;
 const LONGEST_DELAY = 15000;
 const NOT_LOGGED_IN = 4401;
+// A page that redirects visitors to the login page.
+const PAGE_FOR_USERS = "/account/";
 // As many as the server takes.
 const MOST_SHOWN = 50;
 
@@ -49,13 +51,21 @@ export class Live {
         return;
       }
       if (event.code === NOT_LOGGED_IN) {
-        window.location.reload();
-        return;
+        this.reloadIfLoggedOut();
       }
       this.onConnection(false);
       this.timer = window.setTimeout(() => this.open(), this.delay * (0.75 + Math.random() / 2));
       this.delay = Math.min(this.delay * 2, LONGEST_DELAY);
     });
+  }
+
+  // The socket says that nobody is logged in. Ask a page by HTTP before reloading: a proxy that removes cookies from
+  // sockets alone would otherwise make the page reload forever.
+  async reloadIfLoggedOut() {
+    const response = await fetch(PAGE_FOR_USERS, { method: "HEAD", redirect: "manual" }).catch(() => null);
+    if (response?.type === "opaqueredirect") {
+      window.location.reload();
+    }
   }
 
   onMessage(message, asked) {

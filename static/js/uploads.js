@@ -98,7 +98,11 @@ class Sending {
     this.upload.start();
   }
 
+  // An ended upload reports nothing more: late events of the client must not bring it back.
   tell(state) {
+    if (this.state === "ended") {
+      return;
+    }
     this.state = state;
     this.onState({ state, sent: this.sent, problem: this.problem });
   }
@@ -109,10 +113,13 @@ class Sending {
   }
 
   async resume() {
-    await this.upload.abort();
     this.problem = "";
     this.tell("uploading");
-    this.upload.start();
+    await this.upload.abort();
+    // Meanwhile the upload may have been paused again, or its job cancelled.
+    if (this.state === "uploading") {
+      this.upload.start();
+    }
   }
 
   // Stop for good, without a word: the job has been cancelled or has failed.

@@ -105,8 +105,8 @@ def test_a_session_elsewhere_is_signed_out(signed_up: Page, address: str, browse
     page.get_by_role("button", name="Sign out Firefox on Linux").click()
     expect(page.get_by_text("The session has been signed out.")).to_be_visible()
     expect(page.get_by_text("Firefox on Linux")).to_have_count(0)
-    other.reload()
-    expect(other).to_have_url(re.compile("/accounts/login/"))
+    # The page notices by its socket and reloads itself.
+    other.wait_for_url(re.compile("/accounts/login/"))
     elsewhere.close()
 
 

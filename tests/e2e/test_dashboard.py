@@ -498,6 +498,31 @@ def test_a_lost_live_connection_is_told_and_made_up_for(signed_up: Page, address
     expect(card_of(page, "after 1.csv")).to_be_visible()
 
 
+def test_page_does_not_reload_forever_if_sockets_have_no_session(signed_up: Page, address: str) -> None:
+    """A proxy removes the cookies of sockets, but not those of pages."""
+    page, sockets, loads = signed_up, [0], [0]
+
+    def refuse(socket: WebSocketRoute) -> None:
+        sockets[0] += 1
+        socket.close(code=4401, reason="")
+
+    def count(_page: Page) -> None:
+        loads[0] += 1
+
+    page.route_web_socket(re.compile("/ws/jobs/"), refuse)
+    page.on("load", count)
+    page.goto(address)
+    expect(page.get_by_text("Live updates are interrupted. Reconnecting…")).to_be_visible()
+    while sockets[0] < 3:
+        page.wait_for_timeout(50)
+    assert loads == [1]
+
+
+def test_cancelled_upload_does_not_start_again(signed_up: Page) -> None:
+    """The job is cancelled while its paused upload is about to resume."""
+    assert signed_up.evaluate(RESUME_AND_STOP) == {"starts": 0, "states": ["uploading", None]}
+
+
 def test_jobs_are_cancelled_and_removed_while_the_live_connection_says_nothing(signed_up: Page, address: str) -> None:
     page = signed_up
     page.evaluate(CREATE, [3, "silent"])
@@ -536,6 +561,27 @@ def test_jobs_are_cancelled_and_retried_without_scripts(
     page.wait_for_url(re.compile("/jobs/"))
     expect(state(page.get_by_role("article"))).to_have_text("Uploading")
 
+
+# Upload a file by the page's own module, and stop the upload while it resumes. Count how often it starts after that.
+RESUME_AND_STOP = """async () => {
+  const script = [...document.scripts].map((one) => one.src).find((src) => src.includes("dashboard"));
+  const source = await (await fetch(script)).text();
+  const path = new URL(source.match(/from "([^"]*uploads[^"]*)"/)[1], script);
+  const { Uploader } = await import(path);
+  const token = document.querySelector("input[name=csrfmiddlewaretoken]").value;
+  const uploader = new Uploader({ url: "/uploads/", csrfToken: token, chunkBytes: 1000 });
+  const file = new File(["Department,Sales\\n"], "short.csv");
+  const states = [];
+  const sending = uploader.send(await uploader.create(file), file, (state) => states.push(state?.state ?? null));
+  let starts = 0;
+  await sending.pause();
+  sending.upload.start = () => { starts += 1; };
+  states.length = 0;
+  const resumed = sending.resume();
+  await sending.stop();
+  await resumed;
+  return { starts, states };
+}"""
 
 NOTIFICATIONS = """window.told = [];
 window.Notification = class extends EventTarget {

@@ -177,6 +177,22 @@ def test_checkpoints_stay_few_and_are_gone_at_the_end(make_upload: MakeUpload, s
     check_against_reference(Job.objects.get(), data)
 
 
+def test_commit_that_merges_nothing_reads_no_stored_state(
+    make_upload: MakeUpload, settings: Any, django_assert_num_queries: Any
+) -> None:
+    settings.WINDOW_BYTES = 200
+    data = sales_csv(100)
+    make_upload(data, chunk=len(data) - 1, whole=False)
+    runner.run_all()
+    job = Job.objects.get()
+    full = checkpoints.FAN_IN - 1
+    unmerged = Checkpoint.objects.filter(level=0)
+    assert 0 < unmerged.count() < full
+    with django_assert_num_queries(1) as queries:
+        checkpoints.plan(job.pk, start=job.position, end=job.position + 1, state=b"")
+    assert '"state"' not in queries[0]["sql"]
+
+
 def test_a_row_longer_than_a_window_is_read_whole(finished: Finished) -> None:
     data = HEADER.encode() + b'"' + b"x" * 3000 + b'",2024-01-01,3\n' + sales_csv(500)[len(HEADER) :]
     check_against_reference(finished(data), data)

@@ -13,7 +13,7 @@ from django.db import connection
 from django.db.models.functions import Now
 
 from accounts.models import User
-from reports import hints, lifecycle, runner, workers
+from reports import hints, lifecycle, runner, stopping, workers
 from reports.lifecycle import orders
 from reports.models import Attempt, Job, Split, Worker
 from reports.pipelines import FoldedWindow
@@ -199,7 +199,7 @@ def test_the_holder_waits_for_a_helper_at_work(laid_out: Job, used: list[FoldedW
     with pytest.MonkeyPatch.context() as patch:
         # The holder has nothing else to do, and looks again and again.
         waits = threading.Event()
-        patch.setattr("reports.splits.ahead.time.sleep", lambda _seconds: waits.set())
+        patch.setattr("reports.splits.ahead.stopping.wait", lambda _seconds: waits.set())
         holder = threading.Thread(target=_run_all)
         holder.start()
         assert waits.wait(20)
@@ -345,3 +345,25 @@ def test_a_worker_knows_how_many_hands_there_are_to_help() -> None:
     Worker.objects.create(name="there:1", started_at=Now(), seen_at=Now(), hands=8)
     Worker.objects.create(name="lost:1", started_at=Now(), seen_at=Now() - timedelta(hours=1), hands=16)
     assert workers.hands() == 12
+
+
+def test_owning_worker_waits_longer_each_time_for_a_helper(
+    laid_out: Job, monkeypatch: pytest.MonkeyPatch, used: list[FoldedWindow]
+) -> None:
+    """Another worker has taken every split; the first is submitted at the owning worker's twentieth look."""
+    taken = list(iter(helping.take, None))
+    pauses: list[float] = []
+
+    def wait(seconds: float) -> bool:
+        pauses.append(seconds)
+        if len(pauses) == 20:
+            for one in taken:
+                helping.hand_in(one, helping._fold(one))
+        return False
+
+    monkeypatch.setattr(stopping, "wait", wait)
+    runner.run_all()
+    check_against_reference(Job.objects.get(), PLAIN)
+    assert len(used) == len(taken)
+    assert pauses == sorted(pauses)
+    assert pauses[-1] == ahead._LONGEST_PAUSE_SECONDS

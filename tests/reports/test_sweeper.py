@@ -1,5 +1,7 @@
 """The sweep: what no message announces."""
 
+import threading
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -7,11 +9,12 @@ import pytest
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from reports import hints, lifecycle
-from reports.models import Job, Split
+from reports import hints, lifecycle, runner
+from reports.models import Job, Split, Worker
 from reports.sweeper import Sweeper, sweep
 from tests.conftest import MakeUpload
 from tests.files import sales_csv
+from tests.services import wait_until
 from uploads.models import Upload
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -145,12 +148,10 @@ def test_a_job_whose_upload_was_ended_by_a_process_that_died_at_once_ends_too(
 def test_it_sweeps_at_once_and_again_and_survives_its_errors(
     monkeypatch: pytest.MonkeyPatch, settings: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
-    import threading
-
     settings.SWEEP_SECONDS = 0.01
     count, thrice = [0], threading.Event()
 
-    def swept() -> None:
+    def swept(run_jobs: Callable[[], object]) -> None:
         count[0] += 1
         if count[0] == 3:
             thrice.set()
@@ -163,3 +164,50 @@ def test_it_sweeps_at_once_and_again_and_survives_its_errors(
     sweeper.stop()
     sweeper.join(10)
     assert "the database is away" in caplog.text
+
+
+def test_failed_step_does_not_stop_the_steps_after_it(
+    make_upload: MakeUpload, hinted: list[str], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail() -> int:
+        raise RuntimeError("damaged row")
+
+    make_upload(DATA)
+    hinted.clear()
+    monkeypatch.setattr(lifecycle, "end_abandoned", fail)
+    sweep()
+    assert hinted == ["look"]
+    assert "fail failed; the next sweep tries again" in caplog.text
+    assert "damaged row" in caplog.text
+
+
+def test_worker_stays_alive_and_sweeps_while_it_runs_jobs_itself(
+    make_upload: MakeUpload, monkeypatch: pytest.MonkeyPatch, settings: Any
+) -> None:
+    """The broker is down, and the job that the sweep runs takes long."""
+    settings.SWEEP_SECONDS = 0.01
+    started, may_end, runs = threading.Event(), threading.Event(), [0]
+
+    def run_all() -> int:
+        runs[0] += 1
+        started.set()
+        may_end.wait(600)
+        return 1
+
+    make_upload(DATA)
+    monkeypatch.setattr(hints, "send", lambda: False)
+    monkeypatch.setattr(runner, "run_all", run_all)
+    sweeper = Sweeper()
+    sweeper.start()
+    try:
+        assert started.wait(600)
+        seen_at = Worker.objects.get().seen_at
+        wait_until(lambda: Worker.objects.filter(seen_at__gt=seen_at).exists(), what="a sign of life")
+        overdue = make_upload(DATA, whole=False)
+        Upload.objects.filter(pk=overdue.pk).update(expires_at=timezone.now() - timedelta(seconds=1))
+        wait_until(lambda: Upload.objects.get(pk=overdue.pk).state == "expired", what="the sweep's other steps")
+        assert runs == [1]
+    finally:
+        may_end.set()
+        sweeper.stop()
+        sweeper.join(600)

@@ -96,7 +96,7 @@ def test_the_sweeper_tells_that_its_worker_is_alive_until_the_worker_stops(
     settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings.SWEEP_SECONDS = 0.01
-    monkeypatch.setattr("reports.sweeper.sweep", lambda: None)
+    monkeypatch.setattr("reports.sweeper.sweep", lambda run_jobs: None)
     worker_ready.send(sender=None)
     wait_until(lambda: Worker.objects.exists(), what="the first sign of life")
     first = Worker.objects.get()
@@ -107,7 +107,7 @@ def test_the_sweeper_tells_that_its_worker_is_alive_until_the_worker_stops(
 
 
 def test_in_one_process_the_end_alone_stops_the_sweeper(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("reports.sweeper.sweep", lambda: None)
+    monkeypatch.setattr("reports.sweeper.sweep", lambda run_jobs: None)
     worker_ready.send(sender=None)
     wait_until(lambda: Worker.objects.exists(), what="the first sign of life")
     worker_shutdown.send(sender=None)
@@ -123,7 +123,7 @@ def test_a_sign_of_life_that_fails_keeps_nobody_from_sweeping(
     settings.SWEEP_SECONDS = 0.01
     swept = threading.Event()
     monkeypatch.setattr(workers, "arrive", fail)
-    monkeypatch.setattr("reports.sweeper.sweep", swept.set)
+    monkeypatch.setattr("reports.sweeper.sweep", lambda run_jobs: swept.set())
     sweeper = Sweeper()
     sweeper.start()
     assert swept.wait(10)

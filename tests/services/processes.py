@@ -20,7 +20,7 @@ def free_port() -> int:
         return port
 
 
-def wait_until(look: Callable[[], T], *, what: str, timeout: float = 30.0) -> T:
+def wait_until(look: Callable[[], T], *, what: str, timeout: float = 600.0) -> T:
     """Ask `look` until it gives something true, and return that. For what no event tells us: another process."""
     deadline = time.monotonic() + timeout
     while True:

@@ -3,6 +3,7 @@
 Turns forbid the first by themselves, so both jobs are taken by force here.
 """
 
+import gzip
 import random
 import threading
 from collections.abc import Callable
@@ -14,13 +15,15 @@ from django.utils import timezone
 
 from accounts.errors import Refusal
 from accounts.models import User
-from reports import runner
+from reports import runner, sources
 from reports.customers import changes
 from reports.lifecycle import Claim, claims
 from reports.models import Customer, Job
 from reports.pipelines.customers import CustomersPipeline
 from tests.conftest import MakeUpload
 from tests.files import customers_csv
+from uploads.models import Upload
+from uploads.storage import StorageAway
 
 pytestmark = pytest.mark.django_db(transaction=True)
 MakeImport = Callable[..., Job]
@@ -217,3 +220,41 @@ def test_an_import_and_a_change_by_hand_never_wait_for_each_other_in_a_circle(
     assert [type(each) for each in told] in ([Customer], [Refusal])
     keys = sorted(Customer.objects.values_list("email_key", flat=True))
     assert len(keys) == len(set(keys)) == 1 + job.rows - job.bad_rows
+
+
+def test_damaged_window_does_not_cost_the_one_before_it(make_import: MakeImport, settings: Any) -> None:
+    """The first window is committed while the second, which is damaged, is read ahead."""
+    settings.IMPORT_WINDOW_BYTES = 20_000
+    data = customers_csv(2000)
+    packed = bytearray(gzip.compress(data, compresslevel=0))
+    packed[-8:-4] = b"\0\0\0\0"  # the checksum
+    job = make_import(bytes(packed))
+    runner.run_all()
+    job.refresh_from_db()
+    assert (job.status, job.error_code) == ("failed", "gzip_damaged")
+    assert job.rows == Customer.objects.count()
+    assert job.rows > 1700
+
+
+def test_storage_outage_does_not_cost_the_window_before_it(
+    make_import: MakeImport, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.IMPORT_WINDOW_BYTES = 20_000
+    job = make_import(customers_csv(2000))
+    source_read = sources.PlainSource.read
+
+    def read(source: sources.PlainSource, upload: Upload, size: int) -> sources.Data | None:
+        if source.position:
+            raise StorageAway
+        return source_read(source, upload, size)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(sources.PlainSource, "read", read)
+        runner.run_all()
+    job.refresh_from_db()
+    assert job.status == "processing"
+    assert job.rows == Customer.objects.count() > 0
+    Job.objects.update(lease_until=None)
+    runner.run_all()
+    job.refresh_from_db()
+    assert (job.status, job.rows, Customer.objects.count()) == ("completed", 2000, 2000)

@@ -72,6 +72,17 @@ def test_old_ones_are_forgotten(tmp_path: Path) -> None:
     assert [one.name for one in tmp_path.iterdir()] == ["new"]
 
 
+def test_upload_is_remembered_although_clean_up_fails(tmp_path: Path) -> None:
+    long_ago = time.time() - 31 * 24 * 3600
+    for name in ("a folder", "b old"):
+        path = tmp_path / name
+        path.mkdir() if name == "a folder" else path.touch()
+        os.utime(path, (long_ago, long_ago))
+    Memory(tmp_path).set_item("key", ADDRESS)
+    assert Memory(tmp_path).get_item("key") == ADDRESS
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["a folder", "key"]
+
+
 def test_where_nothing_can_be_kept_nothing_is(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     memory = Memory(tmp_path / "file" / "uploads")
