@@ -16,6 +16,7 @@ from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
 from salesagg import backends, logs, secret_key
+from salesagg.core import private_files
 
 django_stubs_ext.monkeypatch()
 
@@ -26,11 +27,11 @@ if (BASE_DIR / ".env").exists():
 
 MIB = 1024 * 1024
 
-# Where one-process mode keeps its database, files and key. Nothing else is written outside it.
+# Where one-process mode keeps its database, files and key, for its own user alone. Nothing else is written outside it.
 DATA_DIR = Path(env.str("DATA_DIR", default="var"))
 if not DATA_DIR.is_absolute():
     DATA_DIR = BASE_DIR / DATA_DIR
-DATA_DIR.mkdir(parents=True, exist_ok=True)
+private_files.make_folder(DATA_DIR)
 
 # Off unless asked for: Django's debug pages show settings and code to whoever meets an error.
 DEBUG = env.bool("DEBUG", default=False)
@@ -56,6 +57,7 @@ if not SECRET_KEY:
     if DATABASE_URL or REDIS_URL or STORAGE_URL:
         raise ImproperlyConfigured("Set SECRET_KEY: processes that share services must share one secret key.")
     SECRET_KEY = secret_key.read_or_make(DATA_DIR / "secret_key")
+private_files.close_file(DATA_DIR / "secret_key")
 
 # True when people reach the site by https alone, as SITE_URL says: secure cookies, redirect, HSTS.
 HTTPS = env.bool("HTTPS", default=SITE_URL.startswith("https://"))
@@ -157,6 +159,8 @@ TEMPLATES = [
 # not take start-up options: never.
 IDLE_TRANSACTION_SECONDS = env.float("IDLE_TRANSACTION_SECONDS", default=60.0)
 DATABASES = backends.databases(DATABASE_URL, DATA_DIR, idle_transaction_seconds=IDLE_TRANSACTION_SECONDS)
+if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
+    private_files.make_database(Path(DATABASES["default"]["NAME"]))
 CHANNEL_LAYERS = backends.channel_layers(REDIS_URL)
 CACHES = backends.caches(REDIS_URL)
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
