@@ -4,7 +4,8 @@ from pathlib import Path
 from typing import Any
 
 from django.conf import settings
-from django.core.checks import CheckMessage, Error, Warning, register
+from django.core import checks
+from django.core.checks import CheckMessage, Error, register
 
 from salesagg.core import private_files
 from uploads import imports
@@ -64,7 +65,7 @@ def secrets_are_private(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     """No other user of the machine can read the files with secrets and people's data."""
     names = [settings.BASE_DIR / ".env", settings.DATA_DIR / "secret_key", settings.DATABASES["default"]["NAME"]]
     return [
-        Warning(
+        checks.Warning(
             f"Every user of this machine can read {path}.",
             hint=f"Run “chmod 600 {path}”. If secrets were in it, replace them.",
             id="salesagg.W004",

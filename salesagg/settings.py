@@ -126,6 +126,8 @@ MIDDLEWARE = [
     "accounts.middleware.HeadMiddleware",
     # Before CSRF: a request that proves itself by a token carries no cookie a third site could ride on.
     "accounts.middleware.TokenMiddleware",
+    # After it, since a token says whose request it is.
+    "accounts.firstpassword.FirstPasswordMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",

@@ -67,15 +67,51 @@ def test_what_a_start_that_was_cut_off_has_left_does_not_matter(tmp_path: Path) 
 
 
 @pytest.mark.django_db(transaction=True)
-def test_the_first_start_makes_an_administrator_who_can_log_in() -> None:
-    told = bootstrap("--email", "chief@example.org")
-    password = told.partition("Password ")[2].split()[0]
+def test_first_password_is_in_a_private_file_and_in_no_output(tmp_path: Path) -> None:
+    file = tmp_path / "admin_password"
+    output = bootstrap("--email", "chief@example.org", f"--password-file={file}")
+    password = file.read_text().strip()
+    assert password not in output
+    assert str(file) in output
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
     user = authenticate(username="chief@example.org", password=password)
     assert isinstance(user, User)
     assert user.is_superuser
     assert user.is_staff
-    assert bootstrap("--email", "chief@example.org") == ""
+    assert user.must_change_password
+    assert bootstrap("--email", "chief@example.org", f"--password-file={file}") == ""
     assert User.objects.count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_first_password_of_a_given_file_is_taken(tmp_path: Path) -> None:
+    (tmp_path / "password").write_text("chosen by the operator\n")
+    assert "chosen" not in bootstrap(f"--password-file={tmp_path / 'password'}")
+    assert authenticate(username="admin@localhost", password="chosen by the operator")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_first_password_is_shown_on_a_terminal_alone(settings: Any, tmp_path: Path) -> None:
+    class Terminal(StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    settings.DATA_DIR = tmp_path
+    out = Terminal()
+    call_command("bootstrap", verbosity=0, stdout=out)
+    password = out.getvalue().partition("The first password is ")[2].split()[0]
+    assert authenticate(username="admin@localhost", password=password)
+    assert list(tmp_path.iterdir()) == []
+    User.objects.all().delete()
+    assert (tmp_path / "admin_password").name in bootstrap()
+    assert authenticate(username="admin@localhost", password=(tmp_path / "admin_password").read_text().strip())
+
+
+@pytest.mark.django_db(transaction=True)
+def test_first_password_that_cannot_be_kept_is_a_sentence(tmp_path: Path) -> None:
+    with pytest.raises(CommandError, match="cannot be kept in"):
+        bootstrap(f"--password-file={tmp_path / 'none' / 'password'}")
+    assert not User.objects.exists()
 
 
 @pytest.mark.django_db(transaction=True)
