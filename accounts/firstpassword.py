@@ -1,7 +1,7 @@
-"""A first password that somebody else chose, such as the first administrator's: it must be changed before anything else.
+"""A first password that another person or program chose: it must be changed before anything else.
 
-It was in a file or on a screen, so a session, token or gRPC call of its account opens nothing until the person has
-chosen a password of their own.
+The first administrator's was in a file or on a screen, so a session, token or gRPC call of that account opens nothing
+until the person has chosen a password of their own.
 """
 
 from collections.abc import Callable

@@ -48,7 +48,7 @@ _HERE = ["localhost", "127.0.0.1", "[::1]"]
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=[*_HERE, *({urlsplit(SITE_URL).hostname or ""} - {"", *_HERE})])
 
 DATABASE_URL = env.str("DATABASE_URL", default="")
-REDIS_URL = env.str("REDIS_URL", default="")
+REDIS_URL = backends.redis_url(env.str("REDIS_URL", default=""))
 STORAGE_URL = env.str("STORAGE_URL", default="")
 
 # Signs sessions and links. Many processes must share one, so services mode insists on being told.
@@ -218,6 +218,11 @@ API_REQUESTS_PER_MINUTE_PER_ADDRESS = env.int("API_REQUESTS_PER_MINUTE_PER_ADDRE
 DOWNLOAD_URL_SECONDS = env.int("DOWNLOAD_URL_SECONDS", default=3600)
 # Webhooks go to public addresses alone, or whoever has an account could make us call our own network.
 WEBHOOKS_TO_PRIVATE_ADDRESSES = env.bool("WEBHOOKS_TO_PRIVATE_ADDRESSES", default=False)
+# The ports of public receivers: those of web servers. With any port, a person could have us knock at other people's
+# mail servers and databases. Not looked at where private addresses are allowed.
+WEBHOOK_PORTS = env.list("WEBHOOK_PORTS", cast=int, default=[80, 443, 8443])
+# A webhook to which nothing could be delivered for this many days is disabled, and its owner told by email; 0: never.
+WEBHOOK_FAILING_DAYS = env.int("WEBHOOK_FAILING_DAYS", default=5)
 
 # --- gRPC
 

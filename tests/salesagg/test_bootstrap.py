@@ -1,6 +1,7 @@
 """What a site is given at its first start: secrets, tables, a bucket, an administrator."""
 
 import json
+import os
 import stat
 from io import StringIO
 from pathlib import Path
@@ -20,7 +21,12 @@ from tests.uploads.conftest import s3  # noqa: F401  (a fixture)
 @pytest.fixture
 def made(tmp_path: Path) -> Path:
     assert secret_files.make(tmp_path)
+    secret_files.add_missing(tmp_path / "secrets")
     return tmp_path / "secrets"
+
+
+def files_in(folder: Path) -> dict[str, str]:
+    return {str(path.relative_to(folder)): path.read_text() for path in folder.rglob("*") if path.is_file()}
 
 
 def bootstrap(*words: str) -> str:
@@ -30,9 +36,9 @@ def bootstrap(*words: str) -> str:
 
 
 def test_each_secret_is_its_readers_alone(made: Path) -> None:
-    files = list(made.iterdir())
-    assert len(files) == 6
-    assert {stat.S_IMODE(file.stat().st_mode) for file in files} == {0o600}
+    files = files_in(made)
+    assert len(files) == 10
+    assert {stat.S_IMODE((made / name).stat().st_mode) for name in files} == {0o600}
 
 
 def test_both_sides_are_told_the_same(made: Path) -> None:
@@ -43,20 +49,41 @@ def test_both_sides_are_told_the_same(made: Path) -> None:
     ours = (made / "s3_credentials").read_text()
     assert pair["accessKey"] in ours
     assert pair["secretKey"] in ours
+    assert (made / "redis" / "redis.conf").read_text() == f"requirepass {(made / 'redis' / 'password').read_text()}\n"
+    assert (made / "postgres_admin_password").read_text() != password
 
 
 def test_no_two_sites_have_the_same_secrets(made: Path, tmp_path: Path) -> None:
     other = tmp_path / "other"
     other.mkdir()
     secret_files.make(other)
-    for file in made.iterdir():
-        assert file.read_text() != (other / "secrets" / file.name).read_text()
+    secret_files.add_missing(other / "secrets")
+    theirs = files_in(other / "secrets")
+    assert set(theirs) == set(files_in(made))
+    assert [name for name, text in files_in(made).items() if text == theirs[name]] == []
 
 
 def test_secrets_are_made_once(made: Path) -> None:
-    before = {file.name: file.read_text() for file in made.iterdir()}
+    before = files_in(made)
     assert not secret_files.make(made.parent)
-    assert {file.name: file.read_text() for file in made.iterdir()} == before
+    secret_files.add_missing(made)
+    assert files_in(made) == before
+
+
+def test_secrets_of_a_version_before_are_completed(tmp_path: Path) -> None:
+    secret_files.make(tmp_path)
+    before = files_in(tmp_path / "secrets")
+    assert len(before) == 6
+    # Cut off in the middle of the first attempt.
+    (tmp_path / f".redis.{os.getpid()}").mkdir()
+    (tmp_path / f".admin_password.{os.getpid()}").write_text("half")
+    secret_files.add_missing(tmp_path / "secrets")
+    after = files_in(tmp_path / "secrets")
+    assert {name: after[name] for name in before} == before
+    assert set(after) - set(before) == {
+        *("admin_password", "postgres_admin_password", "redis/password", "redis/redis.conf")
+    }
+    assert len(after["admin_password"]) > 20
 
 
 def test_what_a_start_that_was_cut_off_has_left_does_not_matter(tmp_path: Path) -> None:
