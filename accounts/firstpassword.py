@@ -29,6 +29,7 @@ _OPEN = (
 _OPEN_BEGINNINGS = ("account_reset_password", "mfa_")
 # Allauth's API changes passwords too, and leads nowhere but to the person's own account.
 _OPEN_PATH = "/api/auth/"
+_OF_PROGRAMS = ("/api/", "/uploads/")
 
 
 class FirstPasswordMiddleware:
@@ -44,7 +45,7 @@ class FirstPasswordMiddleware:
         user = request.user
         if not isinstance(user, User) or not user.must_change_password or _leads_to_a_password(request):
             return None
-        if request.method in ("GET", "HEAD") and "text/html" in request.headers.get("Accept", ""):
+        if request.method in ("GET", "HEAD") and not request.path.startswith(_OF_PROGRAMS):
             return redirect("account_change_password")
         return refusal_response(request, password_change_required())
 
