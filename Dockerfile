@@ -11,11 +11,11 @@ ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 RUN python -m venv /venv
 ENV PATH=/venv/bin:$PATH
 WORKDIR /app
-COPY requirements.txt requirements-fast.txt requirements-observe.txt ./
-# Every package in the version of the lock files, as a wheel: nothing is compiled or run while it is installed. The
-# compiled engine is optional: where its packages have no wheels, the rest does.
-RUN pip install --only-binary=:all: -r requirements-fast.txt -r requirements-observe.txt \
-    || pip install --only-binary=:all: -r requirements.txt -r requirements-observe.txt
+COPY requirements.txt requirements-fast.txt requirements-observe.txt deploy/install-packages.sh ./
+# Every package in the version and with the hash of the lock files, as a wheel: nothing is compiled or run while it is
+# installed. Only where numba has no wheel the image is built without the compiled engine; a network that fails ends the
+# build.
+RUN PIP_ONLY_BINARY=:all: sh install-packages.sh python requirements-fast.txt requirements.txt requirements-observe.txt
 COPY manage.py ./
 COPY salesagg ./salesagg
 COPY accounts ./accounts

@@ -101,18 +101,20 @@ stubs: $(VENV)/.dev node_modules/.dev
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m grpc_tools.protoc -Iproto/browser \
 	  --plugin=protoc-gen-es=node_modules/.bin/protoc-gen-es --es_out=proto/browser --es_opt=target=js+dts sales/v1/sales.proto
 
-# The lock files hold every package's exact version; pyproject.toml and package.json hold the ranges we chose.
+# The lock files hold every package's exact version and the hashes of its files, which pip compares; pyproject.toml and
+# package.json hold the ranges we chose. With its extras, since pip takes a package with extras for another one then.
+LOCK := --universal --no-emit-index-url --generate-hashes --no-strip-extras
 lock:
 	$(BIN)/python -m pip install --quiet uv
-	$(BIN)/uv pip compile --quiet --universal --no-emit-index-url \
+	$(BIN)/uv pip compile --quiet $(LOCK) \
 	  --custom-compile-command "make lock" pyproject.toml -o requirements.txt
-	$(BIN)/uv pip compile --quiet --universal --no-emit-index-url --extra fast -c requirements.txt \
+	$(BIN)/uv pip compile --quiet $(LOCK) --extra fast -c requirements.txt \
 	  --custom-compile-command "make lock" pyproject.toml -o requirements-fast.txt
-	$(BIN)/uv pip compile --quiet --universal --no-emit-index-url --extra observe -c requirements.txt \
+	$(BIN)/uv pip compile --quiet $(LOCK) --extra observe -c requirements.txt \
 	  --custom-compile-command "make lock" pyproject.toml -o requirements-observe.txt
-	$(BIN)/uv pip compile --quiet --universal --no-emit-index-url --extra fast --extra observe --group dev -c requirements-fast.txt -c requirements-observe.txt \
+	$(BIN)/uv pip compile --quiet $(LOCK) --extra fast --extra observe --group dev -c requirements-fast.txt -c requirements-observe.txt \
 	  --custom-compile-command "make lock" pyproject.toml -o requirements-dev.txt
-	$(BIN)/uv pip compile --quiet --universal --no-emit-index-url --extra fast --group bench -c requirements-fast.txt \
+	$(BIN)/uv pip compile --quiet $(LOCK) --extra fast --group bench -c requirements-fast.txt \
 	  --custom-compile-command "make lock" pyproject.toml -o requirements-bench.txt
 	$(NPM) install --package-lock-only --ignore-scripts
 
@@ -123,23 +125,21 @@ $(VENV)/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Salesagg needs Python 3.11 or newer; set PYTHON=…")'
 	$(PYTHON) -m venv $(VENV)
 
-# The compiled engine is optional: where its packages do not come as wheels, everything works without, more slowly.
 %.mo: %.po | $(VENV)/.run
 	$(BIN)/pybabel --quiet compile --input-file=$< --output-file=$@
 
+# The compiled engine is optional: where its packages do not come as wheels, everything works without, more slowly.
 $(VENV)/.run: requirements.txt requirements-fast.txt | $(VENV)/bin/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --only-binary=:all: -r requirements-fast.txt \
-	  2>/dev/null || echo "numba has no wheel for this machine; folding without the compiled kernel"
+	@sh deploy/install-packages.sh $(BIN)/python requirements-fast.txt requirements.txt
 	@$(BIN)/python -c "from reports.engine import acceleration; acceleration.load()"
 	@touch $@
 
 $(VENV)/.dev: requirements-dev.txt | $(VENV)/bin/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
 	@touch $@ $(VENV)/.run
 
 $(VENV)/.bench: requirements-bench.txt $(VENV)/.dev
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-bench.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-bench.txt
 	@touch $@
 
 $(VENV)/.node: | $(VENV)/bin/python

@@ -7,7 +7,7 @@ from django.http import HttpRequest
 from django.utils.translation import gettext as _
 
 from accounts import sessions, tokens
-from accounts.errors import Refusal
+from accounts.errors import Refusal, password_change_required
 from accounts.models import User
 
 READ, WRITE = "read", "write"
@@ -56,7 +56,10 @@ def check_scope(request: HttpRequest, credentials: Credentials) -> None:
 
 
 def check_granted(credentials: Credentials, needed: str) -> None:
-    """Raise `Refusal` (403) when the credentials were given without the scope that is `needed`."""
+    """Raise `Refusal` (403) when the credentials were given without the scope that is `needed`, or open nothing yet."""
+    # Here, since every request with a token or certificate comes past.
+    if credentials.user.must_change_password:
+        raise password_change_required()
     if needed not in credentials.scopes:
         raise Refusal(
             "insufficient_scope",

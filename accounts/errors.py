@@ -30,3 +30,9 @@ def not_found(what: str) -> Refusal:
     """For what does not exist and for what belongs to somebody else: the two must look the same."""
     message = gettext("There is no such %(what)s of yours.") % {"what": gettext(what)}
     return Refusal("not_found", message, status=404)
+
+
+def password_change_required() -> Refusal:
+    """For an account whose first password somebody else chose."""
+    message = gettext("Change your first password on the site before you do anything else.")
+    return Refusal("password_change_required", message, status=403)

@@ -44,6 +44,11 @@ class User(AbstractUser):
     email_when_done = models.BooleanField(
         default=False, help_text="Mail the person when a job has ended while no page of ours was open."
     )
+    must_change_password = models.BooleanField(
+        default=False,
+        db_default=False,
+        help_text="Somebody else chose the password: nothing is open until the person has changed it.",
+    )
 
     USERNAME_FIELD = "email"
     REQUIRED_FIELDS: ClassVar[list[str]] = []

@@ -3,6 +3,7 @@
 from celery import shared_task
 
 from reports import notifications, runner
+from reports.webhooks import notices
 
 
 @shared_task
@@ -15,3 +16,9 @@ def claim_next() -> None:
 def mail_about(job_id: str) -> None:
     """Mail a job's owner how it ended."""
     notifications.mail_about(job_id)
+
+
+@shared_task
+def mail_about_webhook(webhook_id: str) -> None:
+    """Email a webhook's owner that it was disabled."""
+    notices.mail_about(webhook_id)

@@ -3,7 +3,8 @@
 Three addresses decide everything:
 
 * ``DATABASE_URL``  nothing: SQLite in ``DATA_DIR``;  ``postgres://…``: PostgreSQL
-* ``REDIS_URL``     nothing: broker, cache and channel layer in memory;  ``redis://…``: Redis for all three
+* ``REDIS_URL``     nothing: broker, cache and channel layer in memory;  ``redis://…``: Redis for all three;
+  ``redis://host/0?password_file=/run/secrets/redis``: its password is in that file
 * ``STORAGE_URL``   nothing: files in ``DATA_DIR``;  ``s3://KEY:SECRET@bucket?endpoint_url=…&public_url=…``: S3
 
 Each function returns the value of Django settings. The rest of the code never asks which mode it runs in.
@@ -11,7 +12,7 @@ Each function returns the value of Django settings. The rest of the code never a
 
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit, urlunsplit
 
 import environ
 from django.core.exceptions import ImproperlyConfigured
@@ -50,6 +51,21 @@ def databases(url: str, data_dir: Path, *, idle_transaction_seconds: float = 0) 
     else:
         raise ImproperlyConfigured("DATABASE_URL must be a postgres:// or sqlite:// address.")
     return {"default": database}
+
+
+def redis_url(url: str) -> str:
+    """The URL with the password that is in the file of its option ``password_file``, if it has that option."""
+    parts = urlsplit(url)
+    options = dict(parse_qsl(parts.query))
+    file = options.pop("password_file", None)
+    if file is None:
+        return url
+    try:
+        password = quote(Path(file).read_text().strip(), safe="")
+    except OSError as error:
+        raise ImproperlyConfigured(f"REDIS_URL's password_file cannot be read: {file}: {error.strerror}.") from error
+    where = f"{parts.username or ''}:{password}@{parts.netloc.rpartition('@')[2]}"
+    return urlunsplit(parts._replace(netloc=where, query=urlencode(options)))
 
 
 def broker(redis_url: str) -> Settings:

@@ -1,10 +1,13 @@
 """System checks: what is wrong with a set-up, said before it fails in a browser."""
 
+from pathlib import Path
 from typing import Any
 
 from django.conf import settings
+from django.core import checks
 from django.core.checks import CheckMessage, Error, register
 
+from salesagg.core import private_files
 from uploads import imports
 
 
@@ -54,4 +57,19 @@ def imports_are_apart(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
             "imported.",
             id="salesagg.E003",
         )
+    ]
+
+
+@register()
+def secrets_are_private(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    """No other user of the machine can read the files with secrets and people's data."""
+    names = [settings.BASE_DIR / ".env", settings.DATA_DIR / "secret_key", settings.DATABASES["default"]["NAME"]]
+    return [
+        checks.Warning(
+            f"Every user of this machine can read {path}.",
+            hint=f"Run “chmod 600 {path}”. If secrets were in it, replace them.",
+            id="salesagg.W004",
+        )
+        for path in map(Path, names)
+        if private_files.is_open_to_everyone(path)
     ]

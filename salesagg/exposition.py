@@ -120,16 +120,21 @@ def metrics(request: HttpRequest) -> HttpResponse:
     return HttpResponse(encode(_web()), content_type=content_type)
 
 
+# The registry of a web process, once it is complete. Two first scrapes at once are two threads, and each would register
+# the site's collector: every figure would be there twice.
 _made: list[CollectorRegistry] = []
+_making = threading.Lock()
 _served: list[int] = []
 
 
 def _web() -> CollectorRegistry:
-    """That of a web process, which tells of the whole site too."""
-    if not _made:
-        _made.append(registry())
-        _made[0].register(Figures())
-    return _made[0]
+    """The registry of a web process, which also describes the whole site."""
+    with _making:
+        if not _made:
+            found = registry()
+            found.register(Figures())
+            _made.append(found)
+        return _made[0]
 
 
 def _is_alive(pid: int) -> bool:

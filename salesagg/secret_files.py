@@ -6,6 +6,9 @@ For `docker-compose.yml`, before anything else has started, so without settings.
 * ``pgpass``, ``postgres_password``             the database's password: as libpq takes it, and as the database does
 * ``s3_credentials``, ``s3.json``               the key of the object store: as botocore takes it, and as the store does
 * ``grafana_password``                          of the user admin
+* ``admin_password``                            the first one of the first administrator, who has to change it
+* ``postgres_admin_password``                   of the database's superuser, whom nothing of ours uses
+* ``redis/password``, ``redis/redis.conf``      Redis' password: as we take it, and as Redis does
 
 Failure story: the power fails half way. The folder with all of them appears complete under its name or not at all; a
 password of which only one side had heard would lock everybody out.
@@ -19,8 +22,8 @@ import sys
 from pathlib import Path
 
 FOLDER = "secrets"
-# Who reads: processes of ours and the store, PostgreSQL's and Grafana's images, by the numbers of their users.
-OURS, POSTGRES, GRAFANA = 10001, 999, 472
+# Who reads: processes of ours and the store, PostgreSQL's, Redis' and Grafana's images, by the numbers of their users.
+OURS, POSTGRES, REDIS, GRAFANA = 10001, 999, 999, 472
 
 
 def make(parent: Path) -> bool:
@@ -30,16 +33,43 @@ def make(parent: Path) -> bool:
         return False
     draft = parent / f".{FOLDER}.{os.getpid()}"
     shutil.rmtree(draft, ignore_errors=True)
-    draft.mkdir(mode=0o755)
-    for name, (content, reader) in _contents().items():
-        _write(draft / name, content, reader)
+    _write_folder(draft, _contents())
     try:
         draft.rename(made)
     except OSError:
-        # Somebody else was faster.
+        # Another process was faster.
         shutil.rmtree(draft)
         return False
     return True
+
+
+def add_missing(made: Path) -> None:
+    """Add the secrets that versions before did not have; at the first start they are added too.
+
+    Each appears complete or not at all. Redis' two files must agree, so they appear together, as a folder.
+    """
+    for name, reader in (("admin_password", OURS), ("postgres_admin_password", POSTGRES)):
+        draft = made.parent / f".{name}.{os.getpid()}"
+        if not (made / name).exists():
+            draft.unlink(missing_ok=True)
+            _write(draft, secrets.token_urlsafe(18), reader)
+            draft.rename(made / name)
+    if not (made / "redis").exists():
+        draft = made.parent / f".redis.{os.getpid()}"
+        shutil.rmtree(draft, ignore_errors=True)
+        _write_folder(draft, _redis())
+        draft.rename(made / "redis")
+
+
+def _redis() -> dict[str, tuple[str, int]]:
+    password = secrets.token_hex(32)
+    return {"password": (password, OURS), "redis.conf": (f"requirepass {password}\n", REDIS)}
+
+
+def _write_folder(folder: Path, contents: dict[str, tuple[str, int]]) -> None:
+    folder.mkdir(mode=0o755)
+    for name, (content, reader) in contents.items():
+        _write(folder / name, content, reader)
 
 
 def _contents() -> dict[str, tuple[str, int]]:
@@ -80,3 +110,4 @@ if __name__ == "__main__":
     for volume in volumes:
         own(volume)
     print("Secrets were made." if make(secrets_in) else "There are secrets already.")
+    add_missing(secrets_in / FOLDER)

@@ -16,6 +16,7 @@ from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
 from salesagg import backends, logs, secret_key
+from salesagg.core import private_files
 
 django_stubs_ext.monkeypatch()
 
@@ -26,11 +27,11 @@ if (BASE_DIR / ".env").exists():
 
 MIB = 1024 * 1024
 
-# Where one-process mode keeps its database, files and key. Nothing else is written outside it.
+# Where one-process mode keeps its database, files and key, for its own user alone. Nothing else is written outside it.
 DATA_DIR = Path(env.str("DATA_DIR", default="var"))
 if not DATA_DIR.is_absolute():
     DATA_DIR = BASE_DIR / DATA_DIR
-DATA_DIR.mkdir(parents=True, exist_ok=True)
+private_files.make_folder(DATA_DIR)
 
 # Off unless asked for: Django's debug pages show settings and code to whoever meets an error.
 DEBUG = env.bool("DEBUG", default=False)
@@ -47,7 +48,7 @@ _HERE = ["localhost", "127.0.0.1", "[::1]"]
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=[*_HERE, *({urlsplit(SITE_URL).hostname or ""} - {"", *_HERE})])
 
 DATABASE_URL = env.str("DATABASE_URL", default="")
-REDIS_URL = env.str("REDIS_URL", default="")
+REDIS_URL = backends.redis_url(env.str("REDIS_URL", default=""))
 STORAGE_URL = env.str("STORAGE_URL", default="")
 
 # Signs sessions and links. Many processes must share one, so services mode insists on being told.
@@ -56,6 +57,7 @@ if not SECRET_KEY:
     if DATABASE_URL or REDIS_URL or STORAGE_URL:
         raise ImproperlyConfigured("Set SECRET_KEY: processes that share services must share one secret key.")
     SECRET_KEY = secret_key.read_or_make(DATA_DIR / "secret_key")
+private_files.close_file(DATA_DIR / "secret_key")
 
 # True when people reach the site by https alone, as SITE_URL says: secure cookies, redirect, HSTS.
 HTTPS = env.bool("HTTPS", default=SITE_URL.startswith("https://"))
@@ -124,6 +126,8 @@ MIDDLEWARE = [
     "accounts.middleware.HeadMiddleware",
     # Before CSRF: a request that proves itself by a token carries no cookie a third site could ride on.
     "accounts.middleware.TokenMiddleware",
+    # After it, since a token says whose request it is.
+    "accounts.firstpassword.FirstPasswordMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
@@ -157,6 +161,8 @@ TEMPLATES = [
 # not take start-up options: never.
 IDLE_TRANSACTION_SECONDS = env.float("IDLE_TRANSACTION_SECONDS", default=60.0)
 DATABASES = backends.databases(DATABASE_URL, DATA_DIR, idle_transaction_seconds=IDLE_TRANSACTION_SECONDS)
+if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
+    private_files.make_database(Path(DATABASES["default"]["NAME"]))
 CHANNEL_LAYERS = backends.channel_layers(REDIS_URL)
 CACHES = backends.caches(REDIS_URL)
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
@@ -212,6 +218,11 @@ API_REQUESTS_PER_MINUTE_PER_ADDRESS = env.int("API_REQUESTS_PER_MINUTE_PER_ADDRE
 DOWNLOAD_URL_SECONDS = env.int("DOWNLOAD_URL_SECONDS", default=3600)
 # Webhooks go to public addresses alone, or whoever has an account could make us call our own network.
 WEBHOOKS_TO_PRIVATE_ADDRESSES = env.bool("WEBHOOKS_TO_PRIVATE_ADDRESSES", default=False)
+# The ports of public receivers: those of web servers. With any port, a person could have us knock at other people's
+# mail servers and databases. Not looked at where private addresses are allowed.
+WEBHOOK_PORTS = env.list("WEBHOOK_PORTS", cast=int, default=[80, 443, 8443])
+# A webhook to which nothing could be delivered for this many days is disabled, and its owner told by email; 0: never.
+WEBHOOK_FAILING_DAYS = env.int("WEBHOOK_FAILING_DAYS", default=5)
 
 # --- gRPC
 

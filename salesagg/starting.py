@@ -4,9 +4,12 @@ import errno
 import os
 import signal
 import socket
+from pathlib import Path
 from types import FrameType
 
 from django.core.management.base import CommandError
+
+from salesagg.core import folder_lock
 
 
 def end_at_once_at_a_signal() -> None:
@@ -18,6 +21,18 @@ def end_at_once_at_a_signal() -> None:
 
     signal.signal(signal.SIGINT, end)
     signal.signal(signal.SIGTERM, end)
+
+
+def hold_folder(folder: Path) -> None:
+    """Keep the data folder for this process until it ends. Raises `CommandError` when another process has it."""
+    try:
+        folder_lock.hold(folder)
+    except folder_lock.FolderInUseError as error:
+        other = f" (process {error.pid})" if error.pid else ""
+        raise CommandError(
+            f"The data folder {folder} is in use by another Salesagg{other}. Stop that one, or choose another folder "
+            "and port: make run DATA_DIR=var2 PORT=8001"
+        ) from error
 
 
 def check_port(host: str, port: int, instead: str) -> None:

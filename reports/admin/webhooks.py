@@ -40,7 +40,7 @@ class WebhookAdmin(Watched[Webhook]):
     list_filter = (("disabled_at", admin.EmptyFieldListFilter), "created_at")
     list_select_related = ("owner",)
     search_fields = ("=id", "url", "owner__email")
-    fields = ("id", "url", "owner", "created_at", "disabled_at")
+    fields = ("id", "url", "owner", "created_at", "failing_since", "disabled_at", "disabled_because")
     ordering = ("-created_at",)
     actions = ("switch_off", "switch_on")
 

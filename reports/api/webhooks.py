@@ -22,6 +22,7 @@ _URL = "Where to send messages: https:// or http://, a public address, without n
 
 
 State = Literal["pending", "delivered", "failed"]
+Reason = Literal["owner", "failing", "gone"]
 
 
 class NewWebhook(In):
@@ -38,9 +39,18 @@ class Webhook(Out):
 
     id: uuid.UUID
     url: str
-    enabled: bool = Field(description="Whether anything is sent. Off also after the receiver has answered 410.")
+    enabled: bool = Field(
+        description="Whether anything is sent. Off also after the receiver has answered 410, or has failed for days."
+    )
     created_at: datetime
     disabled_at: datetime | None = Field(description="Since when nothing is sent; null while it is.")
+    disabled_because: Reason | None = Field(
+        description="`failing`: nothing could be delivered for days. `gone`: the receiver answered 410. `owner`: you "
+        "or an operator did it. null while it is enabled."
+    )
+    previous_secret_until: datetime | None = Field(
+        description="Until when messages are also signed with the secret before the present one; null: they are not."
+    )
 
 
 class WebhookAndSecret(Webhook):
@@ -138,9 +148,24 @@ def delete_webhook(request: HttpRequest, webhook_id: uuid.UUID) -> HttpResponse:
     summary="Renew a webhook's secret",
 )
 def renew_secret(request: HttpRequest, webhook_id: uuid.UUID) -> WebhookAndSecret:
-    """Whatever is sent from now on is signed with the new one."""
+    """Whatever is sent from now on is signed with the new one alone: for a secret that another person may know. To
+    change it without a message refused, use `rotate-secret`."""
     webhook = _load(request, webhook_id)
     management.renew_secret(webhook)
+    return _with_secret(webhook)
+
+
+@router.post(
+    "/{uuid:webhook_id}/rotate-secret",
+    response={200: WebhookAndSecret, **problems(404)},
+    operation_id="rotateWebhookSecret",
+    summary="Rotate a webhook's secret",
+)
+def rotate_secret(request: HttpRequest, webhook_id: uuid.UUID) -> WebhookAndSecret:
+    """Whatever is sent from now on is signed with the new secret and, for 24 hours, with the present one too: two
+    signatures with a space between them. Bring the new secret to the receiver within that time."""
+    webhook = _load(request, webhook_id)
+    management.rotate_secret(webhook)
     return _with_secret(webhook)
 
 
@@ -204,6 +229,8 @@ def _fields(webhook: models.Webhook) -> dict[str, Any]:
         "enabled": webhook.disabled_at is None,
         "created_at": webhook.created_at,
         "disabled_at": webhook.disabled_at,
+        "disabled_because": (webhook.disabled_because or "owner") if webhook.disabled_at else None,
+        "previous_secret_until": webhook.previous_secret_until,
     }
 
 

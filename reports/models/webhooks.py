@@ -21,6 +21,14 @@ class Webhook(models.Model):
     created_at = models.DateTimeField(auto_now_add=True)
     disabled_at = models.DateTimeField(null=True, blank=True, help_text="Since when nothing is sent; empty: it is.")
 
+    # During a rotation messages are signed with both, until the receiver has the new one.
+    previous_secret = models.CharField(max_length=100, blank=True, default="", db_default="", editable=False)
+    previous_secret_until = models.DateTimeField(null=True, editable=False)
+    failing_since = models.DateTimeField(null=True, help_text="The first failed try since the last delivery.")
+    disabled_because = models.CharField(
+        max_length=16, blank=True, default="", db_default="", help_text="failing, gone, or empty: the owner did it."
+    )
+
     objects: ClassVar[models.Manager["Webhook"]]
 
     class Meta:

@@ -66,7 +66,8 @@ def overview(request: HttpRequest) -> HttpResponse:
 def webhook(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
     """One webhook with its secret and its log."""
     found = _load(request, pk)
-    context = {"webhook": found, "show_secret": "secret" in request.GET, **_log(request, found)}
+    rotating = len(management.valid_secrets(found)) > 1
+    context = {"webhook": found, "show_secret": "secret" in request.GET, "rotating": rotating, **_log(request, found)}
     return render(request, "reports/webhook.html", context)
 
 
@@ -102,11 +103,15 @@ def switch(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 @login_required
 def renew_secret(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
-    """Ask, then sign with a new secret."""
+    """Ask, then sign with a new secret: beside the present one for a while, or in its place."""
     found = _load(request, pk)
     if request.method != "POST":
-        return render(request, "reports/webhook_secret.html", {"webhook": found})
-    management.renew_secret(found)
+        hours = int(management.ROTATION.total_seconds() // 3600)
+        return render(request, "reports/webhook_secret.html", {"webhook": found, "hours": hours})
+    if request.POST.get("how") == "replace":
+        management.renew_secret(found)
+    else:
+        management.rotate_secret(found)
     messages.success(request, _("The webhook has a new secret. Copy it to the receiver."))
     return redirect(found.get_absolute_url() + "?secret=shown")
 

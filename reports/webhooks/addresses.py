@@ -35,6 +35,10 @@ def check(url: str) -> None:
         raise _bad(_("Leave name and password out of the address. The signature tells who sends."))
     if settings.WEBHOOKS_TO_PRIVATE_ADDRESSES:
         return
+    if not has_allowed_port(url):
+        ports = ", ".join(map(str, settings.WEBHOOK_PORTS))
+        message = _("Webhooks cannot be sent to this port. The ports that can be used are: %(ports)s.")
+        raise Refusal("port_not_allowed", message % {"ports": ports}, status=400)
     try:
         check_ip(filter_host(host, port, allow_loopback=False))
     except InvalidIPAddress:
@@ -42,6 +46,19 @@ def check(url: str) -> None:
         raise Refusal("private_address", message, status=400) from None
     except (requests.RequestException, OSError, ValueError):
         raise _bad(_("No machine of this name can be found. Check the address.")) from None
+
+
+def has_allowed_port(url: str) -> bool:
+    """Whether the port is one that web servers have; where private addresses are allowed every port is."""
+    if settings.WEBHOOKS_TO_PRIVATE_ADDRESSES:
+        return True
+    try:
+        parts = urlsplit(requests.Request("POST", url).prepare().url or "")
+        port = parts.port or (443 if parts.scheme == "https" else 80)
+    except (requests.RequestException, ValueError):
+        # What cannot be read as an address fails by itself when something is sent.
+        return True
+    return port in settings.WEBHOOK_PORTS
 
 
 def check_ip(address: str) -> None:

@@ -1,12 +1,14 @@
 """What people do with their webhooks, by the page, the API and the admin."""
 
 import uuid
-from datetime import timedelta
+from datetime import datetime, timedelta
+from functools import partial
 from urllib.parse import urlsplit
 
 from django.db import transaction
 from django.db.models import QuerySet
 from django.db.models.functions import Now
+from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from accounts import audit
@@ -15,12 +17,14 @@ from accounts.errors import Refusal, not_found
 from accounts.models import User
 from accounts.ownership import hold_owner
 from reports.models import Delivery, Webhook
-from reports.webhooks import outbox, signing
+from reports.webhooks import notices, outbox, signing
 
 # More than anybody has receivers; each costs a message with every job.
 MAX_WEBHOOKS = 10
 # How long the log goes back.
 KEPT = timedelta(days=30)
+# How long a rotated secret still signs: a working day to bring the new one to the receiver.
+ROTATION = timedelta(hours=24)
 
 
 def create(owner: User, url: str) -> Webhook:
@@ -49,10 +53,25 @@ def move(webhook: Webhook, url: str) -> None:
 
 
 def renew_secret(webhook: Webhook) -> None:
-    """Sign with a new secret from now on."""
-    webhook.secret = signing.new_secret()
+    """Sign with a new secret alone from now on: for a secret that another person may know."""
+    _change_secret(webhook, previous="", until=None)
+
+
+def rotate_secret(webhook: Webhook) -> None:
+    """Sign with a new secret from now on, and for a while with the present one too, so that no message is refused."""
+    _change_secret(webhook, previous=webhook.secret, until=timezone.now() + ROTATION)
+
+
+def valid_secrets(webhook: Webhook) -> list[str]:
+    """What a message that is sent now is signed with, the newest secret first."""
+    until = webhook.previous_secret_until
+    return [webhook.secret, *([webhook.previous_secret] if until is not None and until > timezone.now() else [])]
+
+
+def _change_secret(webhook: Webhook, *, previous: str, until: datetime | None) -> None:
+    webhook.secret, webhook.previous_secret, webhook.previous_secret_until = signing.new_secret(), previous, until
     with transaction.atomic():
-        Webhook.objects.filter(pk=webhook.pk).update(secret=webhook.secret)
+        webhook.save(update_fields=["secret", "previous_secret", "previous_secret_until"])
         _record(Act.WEBHOOK_CHANGED, webhook)
 
 
@@ -60,12 +79,21 @@ def switch(webhook: Webhook, *, on: bool) -> None:
     """Send, or send nothing. What is still to be sent waits, and ends of jobs meanwhile are not noted."""
     with transaction.atomic():
         if on:
-            Webhook.objects.filter(pk=webhook.pk).update(disabled_at=None)
+            Webhook.objects.filter(pk=webhook.pk).update(disabled_at=None, disabled_because="", failing_since=None)
             outbox.wake_on_commit()
         else:
             Webhook.objects.filter(pk=webhook.pk, disabled_at=None).update(disabled_at=Now())
         _record(Act.WEBHOOK_CHANGED, webhook)
-    webhook.refresh_from_db(fields=["disabled_at"])
+    webhook.refresh_from_db(fields=["disabled_at", "disabled_because", "failing_since"])
+
+
+def disable(webhook_id: uuid.UUID, because: str) -> None:
+    """Send nothing more, since the receiver does not take it; the owner is told by email, once."""
+    with transaction.atomic():
+        enabled = Webhook.objects.filter(pk=webhook_id, disabled_at=None)
+        if enabled.update(disabled_at=Now(), disabled_because=because):
+            _record(Act.WEBHOOK_CHANGED, Webhook.objects.get(pk=webhook_id))
+            transaction.on_commit(partial(notices.send, webhook_id))
 
 
 def remove(webhook: Webhook) -> None:
@@ -100,8 +128,10 @@ def send_again(delivery: Delivery) -> Delivery:
 
 
 def remove_old() -> None:
-    """For the sweep: forget what was told long ago."""
+    """For the sweep: delete old messages, and secrets whose rotation is over."""
     Delivery.objects.filter(created_at__lt=Now() - KEPT).delete()
+    over = Webhook.objects.filter(previous_secret_until__lt=Now())
+    over.update(previous_secret="", previous_secret_until=None)
 
 
 def _check_on(webhook: Webhook) -> None:

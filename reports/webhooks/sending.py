@@ -13,6 +13,7 @@ from datetime import timedelta
 from typing import Any
 
 import requests
+from django.conf import settings
 from django.db import transaction
 from django.db.models import DateTimeField, ExpressionWrapper, F, QuerySet
 from django.db.models.expressions import Combinable
@@ -23,7 +24,7 @@ from urllib3.exceptions import HTTPError, ProtocolError
 
 from accounts import metrics
 from reports.models import Delivery, Webhook
-from reports.webhooks import connections, signing, words
+from reports.webhooks import addresses, connections, management, signing, words
 
 State = Delivery.State
 
@@ -80,8 +81,10 @@ def claim(pk: uuid.UUID) -> Delivery | None:
 
 def post(delivery: Delivery) -> Outcome:
     """Send it and wait for the answer. Never raises: whatever the receiver does is an outcome."""
-    secret, body = delivery.webhook.secret, delivery.body
-    signed = signing.headers(str(delivery.pk), body, secret=secret, timestamp=int(time.time()))
+    if not addresses.has_allowed_port(delivery.webhook.url):
+        return Outcome(error=words.PORT)
+    secrets, body = management.valid_secrets(delivery.webhook), delivery.body
+    signed = signing.headers(str(delivery.pk), body, secrets=secrets, timestamp=int(time.time()))
     headers = {"Content-Type": "application/json", "User-Agent": "Salesagg webhooks", **signed}
     began = time.monotonic()
     try:
@@ -122,8 +125,28 @@ def record(delivery: Delivery, outcome: Outcome) -> None:
     mine = Delivery.objects.filter(pk=delivery.pk, state=State.PENDING, next_attempt_at=delivery.next_attempt_at)
     with transaction.atomic():
         mine.update(**changes)
+        _note_health(delivery.webhook_id, failed=bool(outcome.error))
         if outcome.status == GONE:
-            Webhook.objects.filter(pk=delivery.webhook_id, disabled_at=None).update(disabled_at=Now())
+            management.disable(delivery.webhook_id, "gone")
+        elif outcome.error and given_up and _has_failed_for_days(delivery.webhook_id):
+            management.disable(delivery.webhook_id, "failing")
+
+
+def _note_health(webhook_id: uuid.UUID, *, failed: bool) -> None:
+    """Remember since when nothing is delivered."""
+    webhook = Webhook.objects.filter(pk=webhook_id)
+    if failed:
+        webhook.filter(failing_since=None).update(failing_since=Now())
+    else:
+        webhook.exclude(failing_since=None).update(failing_since=None)
+
+
+def _has_failed_for_days(webhook_id: uuid.UUID) -> bool:
+    # Asked only when a message is given up after three days of tries: a receiver that is away for a moment, long after
+    # another failure, keeps its webhook.
+    days = settings.WEBHOOK_FAILING_DAYS
+    long_ago = Now() - timedelta(days=days)
+    return days > 0 and Webhook.objects.filter(pk=webhook_id, failing_since__lte=long_ago).exists()
 
 
 def _too_late(began: float) -> bool:

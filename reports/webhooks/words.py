@@ -9,6 +9,7 @@ NO_ANSWER = gettext_noop("No answer within 15 seconds.")
 NOT_CONNECTED = gettext_noop("No connection within 5 seconds.")
 BAD_CERTIFICATE = gettext_noop("The receiver's certificate is not valid.")
 PRIVATE = gettext_noop("The address leads to a private network, where nothing is sent.")
+PORT = gettext_noop("The port of this address is not allowed, so nothing is sent to it. Enter another address.")
 BAD_ANSWER = gettext_noop("The receiver closed the connection, or answered what is not HTTP.")
 NOT_REACHED = gettext_noop("The receiver cannot be reached. Is it running, and the address right?")
 

@@ -14,7 +14,8 @@ import pytest
 import requests
 import yaml
 
-from tests.deploy.compose import Compose
+from salesagg import secret_files
+from tests.deploy.compose import FILE, Compose
 from tests.deploy.stage import BIN
 from tests.services import Process, free_port
 from tests.services.backing import redis_server
@@ -119,6 +120,7 @@ def test_processes_of_ours_run_as_nobody_else_does() -> None:
     dockerfile = (ROOT / "Dockerfile").read_text()
     assert dockerfile.rindex("USER 10001:10001") > dockerfile.rindex("FROM ")
     assert {name for name in OURS if "user" in Compose().services[name]} == {"secrets"}
+    assert not any("requirepass" in str(service.get("command")) for service in Compose().services.values())
     assert Compose().services["secrets"]["network_mode"] == "none"
 
 
@@ -167,15 +169,71 @@ def test_the_store_is_the_one_that_tests_talk_to_and_tells_nobody_of_itself() ->
     assert "-master.telemetry=false" in Compose().command("store")
 
 
-def test_redis_takes_its_command(tmp_path: Path) -> None:
+def test_redis_takes_its_command_and_its_health_check_knows_the_password(tmp_path: Path) -> None:
+    secret_files.make(tmp_path)
+    secret_files.add_missing(tmp_path / "secrets")
     port = free_port()
-    options = Compose().command("redis")[1:]
+    options = [word.replace("/run/salesagg", str(tmp_path)) for word in Compose().command("redis")[1:]]
     command = [redis_server(), *options, "--port", str(port), "--bind", "127.0.0.1", "--dir", str(tmp_path)]
     process = Process(command, log=tmp_path / "log")
+    client = redis_server().replace("redis-server", "redis-cli") + f" -p {port}"
+    _, check = Compose().services["redis"]["healthcheck"]["test"]
+    check = check.replace("/run/salesagg", str(tmp_path)).replace("$$", "$").replace("redis-cli", client)
     try:
         process.wait_for_port(port)
+        assert subprocess.run(["sh", "-c", check], timeout=20, check=False).returncode == 0
+        without = subprocess.run([*client.split(), "ping"], capture_output=True, text=True, timeout=20, check=False)
+        assert "NOAUTH" in without.stdout + without.stderr
+        (tmp_path / "secrets" / "redis" / "redis.conf").write_text("requirepass another\n")
+        assert subprocess.run(["sh", "-c", check], timeout=20, check=False).returncode != 0
     finally:
         process.end()
+
+
+def networks() -> dict[str, set[str]]:
+    """The services of each network."""
+    services = Compose().services
+    assert {name for name in services if "networks" not in services[name]} == {"secrets"}
+    return {
+        network: {name for name, service in services.items() if network in service.get("networks", [])}
+        for network in yaml.safe_load(FILE.read_text())["networks"]
+    }
+
+
+def test_proxy_shares_no_network_with_database_queue_and_workers() -> None:
+    reached = set().union(*(members for members in networks().values() if "proxy" in members))
+    assert reached - {"proxy", "envoy", "prometheus"} == {"web", "grpc", "store"}
+
+
+def test_networks_of_the_services_behind_the_app_lead_nowhere_else() -> None:
+    described = yaml.safe_load(FILE.read_text())["networks"]
+    for service in ("postgres", "redis", "store"):
+        for name, members in networks().items():
+            assert service not in members or described[name] == {"internal": True}, (service, name)
+
+
+@pytest.mark.parametrize(
+    ("caller", "called"),
+    [
+        *(
+            (caller, called)
+            for caller in ("migrate", "web", "worker", "grpc")
+            for called in ("postgres", "redis", "store")
+        ),
+        *(("proxy", "web"), ("proxy", "grpc"), ("proxy", "store"), ("envoy", "grpc"), ("flower", "redis")),
+        *(("prometheus", "web"), ("prometheus", "worker"), ("prometheus", "grpc"), ("grafana", "prometheus")),
+    ],
+)
+def test_services_that_call_each_other_share_a_network(caller: str, called: str) -> None:
+    assert any({caller, called} <= members for members in networks().values())
+
+
+def test_services_that_are_published_or_call_others_have_a_way_out() -> None:
+    described = yaml.safe_load(FILE.read_text())["networks"]
+    services = Compose().services
+    out = {*(name for name in services if "ports" in services[name]), "web", "worker", "grpc", "migrate"}
+    for service in out:
+        assert any(service in members and not described[name] for name, members in networks().items()), service
 
 
 def test_envoy_takes_the_file_as_the_container_changes_it(tmp_path: Path) -> None:
@@ -228,3 +286,31 @@ def test_units_of_systemd_start_what_the_containers_do() -> None:
         assert set(started.split()) - own == set(compose.command(name)) - own, name
         seconds = compose.services[name]["stop_grace_period"]
         assert f"TimeoutStopSec={seconds.removesuffix('s')}" in text
+
+
+def test_units_of_systemd_may_do_little() -> None:
+    for unit in (ROOT / "deploy" / "systemd").glob("*.service"):
+        options = re.findall(r"^(\w+)=(.*)$", unit.read_text(), re.MULTILINE)
+        given = {name: [value for other, value in options if other == name] for name, _value in options}
+        assert given["SystemCallFilter"] == ["@system-service", "~@privileged @resources"], unit
+        assert given["SystemCallErrorNumber"] == ["EPERM"], unit
+        assert (given["CapabilityBoundingSet"], given["UMask"], given["User"]) == ([""], ["0077"], ["salesagg"]), unit
+        assert given["MemoryMax"], unit
+        for name in ("NoNewPrivileges", "PrivateDevices", "PrivateTmp", "ProtectHome", "RestrictNamespaces"):
+            assert given[name] == ["true"], (unit, name)
+
+
+def test_systemd_takes_the_units(tmp_path: Path) -> None:
+    program = in_ci_or_skip("systemd-analyze")
+    for unit in (ROOT / "deploy" / "systemd").iterdir():
+        # The programs of an installation are not here.
+        text = (
+            unit.read_text().replace("/opt/salesagg/.venv/bin/", "/bin/").replace("WorkingDirectory=/opt/salesagg", "")
+        )
+        text = re.sub(r"^ExecStart=/bin/\w+", "ExecStart=/bin/true", text, flags=re.MULTILINE)
+        (tmp_path / unit.name).write_text(text)
+    units = sorted(str(path) for path in tmp_path.iterdir())
+    done = subprocess.run(
+        [program, "verify", "--man=no", *units], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import grpc
+import psycopg
 import pytest
 import requests
 from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
@@ -57,8 +58,36 @@ def test_the_administrator_of_the_first_start_logs_in_and_is_one(stage: Stage, a
     assert "Salesagg administration" in page.text
 
 
+def test_first_password_of_the_administrator_opens_nothing_but_its_change(stage: Stage) -> None:
+    assert stage.seen_first == f"{stage.address}/accounts/password/change/"
+    with pytest.raises(AssertionError):
+        log_in(stage.address, stage.email, stage.first_password)
+
+
+def test_role_of_the_app_is_no_superuser_and_owns_its_database_alone(stage: Stage) -> None:
+    rights = ("rolsuper", "rolcreatedb", "rolcreaterole", "rolreplication", "rolbypassrls")
+    assert stage.query(f"SELECT {' OR '.join(rights)} FROM pg_roles WHERE rolname = current_user") is False  # noqa: S608
+    owned = (
+        "SELECT string_agg(datname, ',') FROM pg_database WHERE datdba = current_user::regrole AND datname = 'salesagg'"
+    )
+    assert (stage.query("SELECT current_user::text"), stage.query(owned)) == ("salesagg", "salesagg")
+    others = (
+        "SELECT bool_or(has_database_privilege(oid, 'CONNECT')) FROM pg_database WHERE datdba <> current_user::regrole"
+    )
+    assert stage.query(f"{others} AND datallowconn") is False
+    with pytest.raises(psycopg.OperationalError, match="password"):
+        psycopg.connect(stage.database.partition("&passfile")[0], passfile="/dev/null")
+
+
+def test_redis_refuses_whoever_has_no_password(stage: Stage) -> None:
+    with socket.create_connection(("127.0.0.1", stage.redis_port), timeout=20) as connection:
+        connection.sendall(b"PING\r\n")
+        assert connection.recv(100).startswith(b"-NOAUTH")
+
+
 def test_a_second_start_makes_nothing_anew_and_tells_no_password(stage: Stage) -> None:
-    files = sorted((stage.folder / "run" / "secrets").iterdir())
+    files = sorted(path for path in (stage.folder / "run" / "secrets").rglob("*") if path.is_file())
+    assert len(files) == 10
     before = [file.read_text() for file in files]
     again = [stage.run(service) for service in ("secrets", "migrate")]
     for process in again:
@@ -69,9 +98,11 @@ def test_a_second_start_makes_nothing_anew_and_tells_no_password(stage: Stage) -
 
 
 def test_no_secret_is_in_any_output(stage: Stage) -> None:
-    secrets = [file.read_text().strip() for file in (stage.folder / "run" / "secrets").iterdir()]
+    files = [path for path in (stage.folder / "run" / "secrets").rglob("*") if path.is_file()]
+    secrets = [file.read_text().strip() for file in files]
     words = {word for secret in secrets for word in re.findall(r"[\w-]{20,}", secret)} - {"aws_secret_access_key"}
-    assert len(words) > 4
+    assert len(words) > 7
+    assert stage.first_password in words
     told = "".join(process.output for process in stage.processes)
     assert {word for word in words if word in told} == set()
 

@@ -71,3 +71,14 @@ def test_a_storage_address_that_makes_no_sense_is_refused(url: str) -> None:
 def test_another_kind_of_database_is_refused() -> None:
     with pytest.raises(ImproperlyConfigured, match="DATABASE_URL"):
         backends.databases("mysql://u:p@db/sales", HERE)
+
+
+def test_redis_password_is_read_from_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "password"
+    file.write_text("a/b c\n")
+    told = backends.redis_url(f"redis://redis:6379/0?password_file={file}&health_check_interval=5")
+    assert told == "redis://:a%2Fb%20c@redis:6379/0?health_check_interval=5"
+    for url in ("", "redis://redis:6379/0", "redis://:secret@redis/1?x=y"):
+        assert backends.redis_url(url) == url
+    with pytest.raises(ImproperlyConfigured, match="cannot be read"):
+        backends.redis_url(f"redis://redis:6379/0?password_file={tmp_path / 'none'}")

@@ -1,6 +1,7 @@
 """Figures: documented, and counted where things happen."""
 
 import re
+import threading
 import tomllib
 from collections.abc import Callable
 from datetime import timedelta
@@ -129,3 +130,24 @@ def test_what_the_dead_of_a_pool_have_counted_stays(tmp_path: Path) -> None:
 def test_the_version_is_that_of_the_project() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     assert project["version"] == version.VERSION
+
+
+def test_two_first_scrapes_at_once_register_the_collectors_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(exposition, "_made", [])
+    registry = exposition.registry
+    found: list[CollectorRegistry] = []
+    first, second = (threading.Thread(target=lambda: found.append(exposition._web()), daemon=True) for _ in range(2))
+
+    def slow_registry() -> CollectorRegistry:
+        if threading.current_thread() is first:
+            second.start()
+            # As long as the second scrape needs to get past, if nothing stops it.
+            second.join(1)
+        return registry()
+
+    monkeypatch.setattr(exposition, "registry", slow_registry)
+    first.start()
+    for thread in (first, second):
+        thread.join(20)
+    assert found[0] is found[1]
+    assert generate_latest(found[0]).decode().count("# HELP salesagg_queue_age_seconds ") == 1

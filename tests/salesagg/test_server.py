@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from salesagg.health import CHECKS
-from tests.services import Process, free_port
+from tests.services import Process, free_port, wait_until
 
 MIB = 1024 * 1024
 
@@ -160,3 +160,30 @@ def test_addresses_of_services_are_refused(tmp_path: Path) -> None:
     refused = Process([sys.executable, "manage.py", "serve"], env=env, log=tmp_path / "log")
     assert refused.wait(timeout=60) == 1
     assert "celery -A salesagg worker" in refused.output
+
+
+def test_second_server_on_a_data_folder_says_that_it_is_in_use(tmp_path: Path) -> None:
+    # Both at once, on a folder that neither has set up.
+    folders = [tmp_path / "one", tmp_path / "other"]
+    for folder in folders:
+        folder.mkdir()
+        (folder / "data").symlink_to(tmp_path / "shared", target_is_directory=True)
+    (tmp_path / "shared").mkdir()
+    both = [Server(folder, free_port()) for folder in folders]
+    refused = wait_until(
+        lambda: [server for server in both if server.process.returncode is not None], what="one to be refused"
+    )
+    [served] = [server for server in both if server not in refused]
+    served.wait()
+    try:
+        assert refused[0].process.returncode == 1
+        assert "is in use by another Salesagg" in refused[0].process.output
+        assert f"process {served.process.pid}" in refused[0].process.output
+        assert "Traceback" not in refused[0].process.output
+    finally:
+        served.process.end()
+    # The lock ends with its process, however that ended.
+    again = Server(tmp_path / "one", free_port()).wait()
+    again.process.signal_group(signal.SIGKILL)
+    again.process.wait(timeout=10)
+    Server(tmp_path / "other", free_port()).wait().process.end()

@@ -191,3 +191,14 @@ def log_in(address: str, email: str = EMAIL, password: str = PASSWORD) -> reques
     done = session.post(f"{address}/accounts/login/", data=form, timeout=20)
     assert "sessionid" in session.cookies, f"{done.status_code} {done.url}: {done.text}"
     return session
+
+
+def change_password(session: requests.Session, address: str, old: str, new: str) -> None:
+    """Change the password of whoever is logged in, on the page for it."""
+    page = session.get(f"{address}/accounts/password/change/", timeout=20)
+    token = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', page.text)
+    assert token, page.text
+    form = {"oldpassword": old, "password1": new, "password2": new, "csrfmiddlewaretoken": token[1]}
+    headers = {"Referer": page.url}
+    done = session.post(f"{address}/accounts/password/change/", data=form, headers=headers, timeout=20)
+    assert done.status_code == 200, done.text

@@ -21,6 +21,7 @@ class Command(BaseCommand):
                 "DATABASE_URL and REDIS_URL are for separate processes: start “daphne salesagg.asgi:application” and "
                 "“celery -A salesagg worker” instead, or unset them."
             )
+        starting.hold_folder(settings.DATA_DIR)
         starting.check_port(settings.HOST, settings.PORT, "make run PORT=8001")
         rpc = self._rpc()
         call_command("migrate", verbosity=0, interactive=False)

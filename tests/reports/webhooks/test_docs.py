@@ -82,7 +82,7 @@ def test_the_verification_by_hand_agrees(receiver: Receiver, message: Delivery) 
     assert not verify(headers | {"webhook-id": "another"}, got.body, secret)
     assert not verify(headers | {"webhook-timestamp": "1795348800"}, got.body, secret)
     old = str(int(headers["webhook-timestamp"]) - 301)
-    signed = signing.headers(got.id, got.body.decode(), secret=secret, timestamp=int(old))
+    signed = signing.headers(got.id, got.body.decode(), secrets=[secret], timestamp=int(old))
     assert not verify(signed, got.body, secret)
 
 

@@ -1,0 +1,1 @@
+"""Infrastructure without models: it imports Django and libraries, never an app."""
