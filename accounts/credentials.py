@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from allauth.headless.tokens.strategies.jwt.internal import session_key_from_sid, validate_access_token
+from allauth.headless.tokens.strategies.jwt.internal import validate_access_token
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
 
@@ -41,12 +41,12 @@ def of(secret: str) -> Credentials | None:
         token = tokens.find(secret)
         return Credentials(token.user, frozenset(token.scopes.split()), token.name) if token else None
     validated = validate_access_token(secret)
-    if validated is None:
+    if validated is None or validated.session is None:
         return None
-    user, claims = validated
+    user = validated.user
     if not isinstance(user, User) or not user.is_active:
         return None
-    sessions.note_use(session_key_from_sid(claims["sid"]))
+    sessions.note_use(validated.session.session_key)
     return Credentials(user, EVERYTHING)
 
 
