@@ -18,4 +18,6 @@ class AccountsConfig(AppConfig):
 def _make_room(user: Any, **kwargs: Any) -> None:
     from accounts import sessions
 
+    # Connected before allauth's own receiver, which looks at all sessions of the person.
+    sessions.adopt(user)
     sessions.end_oldest(user)

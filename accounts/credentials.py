@@ -2,11 +2,10 @@
 
 from dataclasses import dataclass
 
-from allauth.headless.tokens.strategies.jwt.internal import validate_access_token
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
 
-from accounts import sessions, tokens
+from accounts import jwts, sessions, tokens
 from accounts.errors import Refusal
 from accounts.models import User
 
@@ -40,13 +39,11 @@ def of(secret: str) -> Credentials | None:
     if secret.startswith(tokens.PREFIX):
         token = tokens.find(secret)
         return Credentials(token.user, frozenset(token.scopes.split()), token.name) if token else None
-    validated = validate_access_token(secret)
-    if validated is None or validated.session is None:
+    claims = jwts.read(secret, jwts.ACCESS)
+    user = jwts.user_of(claims)
+    if claims is None or user is None:
         return None
-    user = validated.user
-    if not isinstance(user, User) or not user.is_active:
-        return None
-    sessions.note_use(validated.session.session_key)
+    sessions.note_use(claims.session_key)
     return Credentials(user, EVERYTHING)
 
 
