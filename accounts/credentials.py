@@ -24,6 +24,40 @@ class Credentials:
     name: str = ""
 
 
+@dataclass(frozen=True)
+class Proof:
+    """What a connection that stays open was opened with: the value of an Authorization header, or a session's key."""
+
+    user_id: int
+    header: str | None = None
+    session_key: str | None = None
+
+
+def proof_of(request: HttpRequest) -> Proof:
+    """What the request of a user came with. A token counts alone, as everywhere."""
+    header = request.headers.get("Authorization")
+    assert isinstance(request.user, User)
+    return Proof(request.user.pk, header, None if header is not None else request.session.session_key)
+
+
+def is_good(proof: Proof, *, needed: str = READ) -> bool:
+    """Whether a connection that was opened with `proof` may stay open. Sockets, event streams and calls ask every few
+    seconds; it takes one or two queries by unique keys.
+
+    It is not after a new password, a lock or deletion of the account, a log-out or end of the session, or when the
+    token has expired, was revoked, or may no longer do what is needed.
+    """
+    if proof.header is None:
+        user = sessions.user_of(proof.session_key)
+        return user is not None and user.pk == proof.user_id
+    try:
+        found = from_header(proof.header)
+        check_granted(found, needed)
+    except Refusal:
+        return False
+    return found.user.pk == proof.user_id
+
+
 def from_header(header: str) -> Credentials:
     """The credentials in the value of an Authorization header. Raises `Refusal` (401)."""
     scheme, _space, secret = header.partition(" ")

@@ -17,6 +17,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.crypto import constant_time_compare
 
+from accounts import changes
 from accounts.models import User
 
 logger = logging.getLogger(__name__)
@@ -98,6 +99,8 @@ def end(sessions: "QuerySet[UserSession]") -> int:
     """Sign the sessions out; returns how many."""
     ended = list(sessions)
     get_adapter().end_sessions(ended)
+    for user_id in {session.user_id for session in ended}:
+        changes.announce(user_id)
     return len(ended)
 
 
