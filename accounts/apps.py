@@ -10,7 +10,7 @@ class AccountsConfig(AppConfig):
     name = "accounts"
 
     def ready(self) -> None:
-        from accounts import changes, noting  # noqa: F401  (they connect signals)
+        from accounts import changes, noting, reminders  # noqa: F401  (they connect signals)
 
         user_logged_in.connect(_make_room, dispatch_uid="accounts.make_room")
 

@@ -81,6 +81,14 @@ def revoke(token: ApiToken) -> None:
             changes.announce(token.user_id)
 
 
+def revoke_all(user: User) -> int:
+    """Revoke every valid token of `user`; returns how many."""
+    found = list(valid(user))
+    for token in found:
+        revoke(token)
+    return len(found)
+
+
 def _valid() -> Q:
     return Q(revoked_at=None) & (Q(expires_at=None) | Q(expires_at__gt=timezone.now()))
 
