@@ -15,6 +15,7 @@ class Act(TextChoices):
     LOG_IN_FAILED = "login_failed", _("Log-in failed")
     LOGGED_OUT = "logout", _("Logged out")
     SESSIONS_ENDED = "sessions.ended", _("Sessions signed out")
+    REFRESHED_TWICE = "refresh.twice", _("Refresh token used twice, session ended")
     PASSWORD_CHANGED = "password.changed", _("Password changed")
     PASSWORD_RESET = "password.reset", _("Password reset by mail")
     EMAIL_CHANGED = "email.changed", _("E-mail address changed")

@@ -11,6 +11,13 @@ from urllib.parse import urlsplit
 from allauth.account.adapter import DefaultAccountAdapter
 from allauth.core import context as current
 from django.conf import settings
+from django.db import IntegrityError, transaction
+from django.http import HttpRequest
+from django.utils.translation import gettext as _
+
+from accounts import passwords
+from accounts.errors import Refusal
+from accounts.models import User
 
 
 @dataclass(frozen=True)
@@ -27,6 +34,33 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
         told = {name: _at_home(value, root) for name, value in context.items()}
         told["current_site"] = Site(urlsplit(settings.SITE_URL).netloc)
         super().send_mail(template_prefix, email, told)
+
+    def pre_authenticate(self, request: HttpRequest, **credentials: Any) -> None:
+        """Refuse a password that nobody can have before it is hashed or counted as a guess."""
+        passwords.MaximumLengthValidator().validate(credentials.get("password", ""))
+        super().pre_authenticate(request, **credentials)
+
+    def set_password(self, user: User, password: str) -> None:
+        """Store a new password if the old one is still what this request was checked against.
+
+        A link for a new password is good until the password changes, as is the old password of the form. Two requests
+        at once would both be checked before either has changed it, and the last one would count.
+        """
+        with transaction.atomic():
+            if not User.objects.select_for_update().filter(pk=user.pk, password=user.password).exists():
+                message = _("The password was changed a moment ago by another request. Log in with that one.")
+                raise Refusal("password_changed", message, status=409)
+            super().set_password(user, password)
+
+    def save_user(self, request: HttpRequest, user: User, form: Any, commit: bool = True) -> User:
+        """Refuse the second of two sign-ups with one address that were both checked before either was stored."""
+        try:
+            with transaction.atomic():
+                saved: User = super().save_user(request, user, form, commit)
+                return saved
+        except IntegrityError:
+            message = _("Somebody has signed up with this address a moment ago. Log in, or ask for a new password.")
+            raise Refusal("email_taken", message, status=409) from None
 
 
 def _at_home(value: Any, root: str) -> Any:

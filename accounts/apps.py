@@ -10,7 +10,7 @@ class AccountsConfig(AppConfig):
     name = "accounts"
 
     def ready(self) -> None:
-        from accounts import firstpassword, noting  # noqa: F401  (they connect signals)
+        from accounts import changes, firstpassword, noting, reminders  # noqa: F401  (they connect signals)
 
         user_logged_in.connect(_make_room, dispatch_uid="accounts.make_room")
 
@@ -18,4 +18,6 @@ class AccountsConfig(AppConfig):
 def _make_room(user: Any, **kwargs: Any) -> None:
     from accounts import sessions
 
+    # Connected before allauth's own receiver, which looks at all sessions of the person.
+    sessions.adopt(user)
     sessions.end_oldest(user)

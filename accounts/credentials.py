@@ -2,11 +2,10 @@
 
 from dataclasses import dataclass
 
-from allauth.headless.tokens.strategies.jwt.internal import session_key_from_sid, validate_access_token
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
 
-from accounts import sessions, tokens
+from accounts import jwts, sessions, tokens
 from accounts.errors import Refusal, password_change_required
 from accounts.models import User
 
@@ -25,6 +24,40 @@ class Credentials:
     name: str = ""
 
 
+@dataclass(frozen=True)
+class Proof:
+    """What a connection that stays open was opened with: the value of an Authorization header, or a session's key."""
+
+    user_id: int
+    header: str | None = None
+    session_key: str | None = None
+
+
+def proof_of(request: HttpRequest) -> Proof:
+    """What the request of a user came with. A token counts alone, as everywhere."""
+    header = request.headers.get("Authorization")
+    assert isinstance(request.user, User)
+    return Proof(request.user.pk, header, None if header is not None else request.session.session_key)
+
+
+def is_good(proof: Proof, *, needed: str = READ) -> bool:
+    """Whether a connection that was opened with `proof` may stay open. Sockets, event streams and calls ask every few
+    seconds; it takes one or two queries by unique keys.
+
+    It is not after a new password, a lock or deletion of the account, a log-out or end of the session, or when the
+    token has expired, was revoked, or may no longer do what is needed.
+    """
+    if proof.header is None:
+        user = sessions.user_of(proof.session_key)
+        return user is not None and user.pk == proof.user_id
+    try:
+        found = from_header(proof.header)
+        check_granted(found, needed)
+    except Refusal:
+        return False
+    return found.user.pk == proof.user_id
+
+
 def from_header(header: str) -> Credentials:
     """The credentials in the value of an Authorization header. Raises `Refusal` (401)."""
     scheme, _space, secret = header.partition(" ")
@@ -40,13 +73,11 @@ def of(secret: str) -> Credentials | None:
     if secret.startswith(tokens.PREFIX):
         token = tokens.find(secret)
         return Credentials(token.user, frozenset(token.scopes.split()), token.name) if token else None
-    validated = validate_access_token(secret)
-    if validated is None:
+    claims = jwts.read(secret, jwts.ACCESS)
+    user = jwts.user_of(claims)
+    if claims is None or user is None:
         return None
-    user, claims = validated
-    if not isinstance(user, User) or not user.is_active:
-        return None
-    sessions.note_use(session_key_from_sid(claims["sid"]))
+    sessions.note_use(claims.session_key)
     return Credentials(user, EVERYTHING)
 
 

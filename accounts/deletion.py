@@ -13,7 +13,7 @@ from django.contrib.auth.hashers import UNUSABLE_PASSWORD_PREFIX
 from django.db import transaction
 from django.utils import timezone
 
-from accounts import audit, holdings, sessions
+from accounts import audit, changes, holdings, sessions
 from accounts.acts import Act
 from accounts.models import User
 
@@ -39,6 +39,7 @@ def close(user: User) -> None:
         user.api_tokens.filter(revoked_at=None).update(revoked_at=timezone.now())
         sessions.end_all(user)
         audit.record(Act.ACCOUNT_CLOSED, account=user)
+        changes.announce(user.pk)
     logger.info("account %s closed, to be deleted", user.pk)
 
 

@@ -9,6 +9,7 @@ from django.db.models.functions import Lower
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from accounts import passwords
 from accounts.acts import Via
 
 
@@ -63,6 +64,9 @@ class User(AbstractUser):
 
     def __str__(self) -> str:
         return self.email
+
+    def check_password(self, raw_password: str) -> bool:
+        return not passwords.is_too_long(raw_password) and super().check_password(raw_password)
 
 
 class ApiToken(models.Model):

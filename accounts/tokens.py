@@ -13,7 +13,7 @@ from django.db.models.functions import Coalesce
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from accounts import audit
+from accounts import audit, changes
 from accounts.acts import Act
 from accounts.errors import Refusal
 from accounts.models import ApiToken, User
@@ -78,6 +78,15 @@ def revoke(token: ApiToken) -> None:
     with transaction.atomic():
         if ApiToken.objects.filter(pk=token.pk, revoked_at=None).update(revoked_at=timezone.now()):
             audit.record(Act.TOKEN_REVOKED, token, account=token.user_id, label=token.name)
+            changes.announce(token.user_id)
+
+
+def revoke_all(user: User) -> int:
+    """Revoke every valid token of `user`; returns how many."""
+    found = list(valid(user))
+    for token in found:
+        revoke(token)
+    return len(found)
 
 
 def _valid() -> Q:

@@ -20,9 +20,9 @@ from django.utils import translation
 from django.utils.translation import check_for_language
 
 from accounts import logcontext, metrics, presence
+from accounts.credentials import Proof
 from accounts.errors import Refusal
-from accounts.models import User
-from reports import events, openstreams, readings, words
+from reports import admission, events, openstreams, readings, words
 from reports.models import Job
 from reports.snapshots import Snapshot, describe
 from reports.sockets import in_thread, user_of
@@ -59,20 +59,21 @@ class JobsConsumer(AsyncJsonWebsocketConsumer):  # type: ignore[misc]
         self.sent: dict[str, int] = {}
         self.joined = False
         self.wake = asyncio.Event()
+        self.credentials_may_have_changed = asyncio.Event()
         self.background: list[asyncio.Task[None]] = []
         # Before anything is known: a browser is told the code of a closed socket, but nothing about a refused one.
         await self.accept()
         user = await user_of(self.scope)
-        if not isinstance(user, User) or not user.is_active:
+        if user is None:
             await self.close(NOT_LOGGED_IN)
             return
         try:
-            openstreams.check(user.pk)
+            self.counted.enter_context(openstreams.reserve(user.pk))
         except Refusal as refusal:
             await self.close(TOO_MANY_STREAMS, refusal.code)
             return
-        self.counted.enter_context(openstreams.counted(user.pk))
         self.owner_id: int = user.pk
+        self.proof = Proof(user.pk, session_key=self.scope["session"].session_key)
         logcontext.note(user=user.pk)
         query = parse_qs(self.scope["query_string"].decode("latin-1"))
         self.shown = _ids_in(query.get("job", []))
@@ -81,7 +82,8 @@ class JobsConsumer(AsyncJsonWebsocketConsumer):  # type: ignore[misc]
         jobs = await in_thread(self.recent_jobs)
         self.sent = {job["id"]: job["version"] for job in jobs}
         await self.send_jobs("snapshot", jobs)
-        self.background = [asyncio.create_task(self.send_waiting()), asyncio.create_task(self.reread())]
+        tasks = (self.send_waiting(), self.reread(), self.watch_credentials())
+        self.background = [asyncio.create_task(task) for task in tasks]
 
     async def disconnect(self, code: int) -> None:
         for task in getattr(self, "background", []):
@@ -102,6 +104,10 @@ class JobsConsumer(AsyncJsonWebsocketConsumer):  # type: ignore[misc]
     async def job_removed(self, event: dict[str, Any]) -> None:
         """An event from the group."""
         await self.tell_removed([event["id"]])
+
+    async def credentials_changed(self, event: dict[str, Any]) -> None:
+        """An event from the group."""
+        self.credentials_may_have_changed.set()
 
     async def join(self) -> None:
         """Be told what happens. While that cannot be asked for, what `reread` finds has to do."""
@@ -141,36 +147,47 @@ class JobsConsumer(AsyncJsonWebsocketConsumer):  # type: ignore[misc]
             await self.send_jobs("jobs", jobs)
             await asyncio.sleep(SEND_INTERVAL)
 
+    async def watch_credentials(self) -> None:
+        """Close the socket when the session that it was opened with is no longer good. See `reports.admission`."""
+        while await self.is_good():
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(admission.CHECK_SECONDS):
+                    await self.credentials_may_have_changed.wait()
+                self.credentials_may_have_changed.clear()
+                await asyncio.sleep(admission.SHARED_SECONDS)
+        await self.close(NOT_LOGGED_IN)
+
+    async def is_good(self) -> bool:
+        try:
+            return await admission.is_good(self.proof)
+        except DatabaseError:
+            # Down for a moment; the next check decides.
+            logger.warning("session of user %s not checked", self.owner_id, exc_info=True)
+            return True
+
     async def reread(self) -> None:
-        """Find what no event told; and end the socket of somebody who has logged out or been locked out meanwhile."""
+        """Find what no event told."""
         # Sockets that were opened together, after a restart of the server say, do not read together for ever.
         await asyncio.sleep(REREAD_SECONDS * random.random())  # noqa: S311  (nothing secret)
         while True:
             if not self.joined:
                 await self.join()
             try:
-                if not await self.catch_up():
-                    await self.close(NOT_LOGGED_IN)
-                    return
+                await self.catch_up()
             except DatabaseError:
                 # Away for a moment; the next reading tells.
                 logger.warning("jobs of user %s not read", self.owner_id, exc_info=True)
             await asyncio.sleep(REREAD_SECONDS)
 
-    async def catch_up(self) -> bool:
-        """Send what no event told; returns whether its reader is still logged in.
+    async def catch_up(self) -> None:
+        """Send what no event told.
 
-        Mostly there is nothing. So versions are read first, by one for all sockets of a session, and whole jobs only
+        Mostly there is nothing. So versions are read first, by one for all sockets of a person, and whole jobs only
         when they are newer.
         """
         versions = await readings.read(
-            ("versions", self.owner_id, self.scope["session"].session_key),
-            self.recent_versions,
-            max_age=REREAD_SECONDS / 2,
-            enough=lambda _: True,
+            ("versions", self.owner_id), self.recent_versions, max_age=REREAD_SECONDS / 2, enough=lambda _: True
         )
-        if versions is None:
-            return False
         if others := self.sent.keys() - versions.keys():
             found = await in_thread(self.versions_of, others)
             versions = versions | found
@@ -179,7 +196,6 @@ class JobsConsumer(AsyncJsonWebsocketConsumer):  # type: ignore[misc]
         if missed := [job for job, version in versions.items() if version > self.known_version(job)]:
             for snapshot in await in_thread(self.jobs_of, missed):
                 self.offer(snapshot)
-        return True
 
     def known_version(self, job_id: str) -> int:
         """The newest of the job that the browser has, or will have in a moment."""
@@ -193,13 +209,8 @@ class JobsConsumer(AsyncJsonWebsocketConsumer):  # type: ignore[misc]
         others = jobs.filter(pk__in=self.shown).exclude(pk__in=[job.pk for job in recent]) if self.shown else []
         return [describe(job) for job in [*recent, *others]]
 
-    def recent_versions(self) -> dict[str, int] | None:
-        """How far the latest jobs are; None for somebody who has logged out or been locked out."""
-        session = self.scope["session"]
-        if not User.objects.filter(pk=self.owner_id, is_active=True).exists():
-            return None
-        if not (session.session_key and session.exists(session.session_key)):
-            return None
+    def recent_versions(self) -> dict[str, int]:
+        """How far the latest jobs are."""
         presence.touch(self.owner_id)
         jobs = Job.objects.filter(owner_id=self.owner_id).order_by("-created_at")
         return _versions(jobs[:RECENT_JOBS])

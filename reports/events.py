@@ -72,6 +72,11 @@ def announce_progress(job_id: uuid.UUID) -> None:
     announce(job_id)
 
 
+def announce_credentials(owner_id: int) -> None:
+    """Publish that credentials of this person have changed, for open connections to look. Never raises."""
+    _publish(owner_id, {"type": "credentials.changed"})
+
+
 def _publish(owner_id: int, message: dict[str, Any]) -> None:
     if _outage.is_on:
         return

@@ -6,6 +6,7 @@ the other without an end, as one with a fault does, must not take what everybody
 
 import contextlib
 import threading
+import weakref
 from collections import Counter
 from collections.abc import Iterator
 
@@ -19,31 +20,64 @@ CODE = "too_many_streams"
 RETRY_SECONDS = 15
 
 _open: Counter[int] = Counter()
-_lock = threading.Lock()
+# Reentrant: a reservation may be collected, and so given back, while its thread counts another.
+_lock = threading.RLock()
+
+
+class Reservation:
+    """A place among the open streams of a person, held until `release` or the end of a with block.
+
+    A place whose stream is lost on the way, as that of a client who left before its answer began, comes back when the
+    reservation is no longer referred to.
+    """
+
+    def __init__(self, owner_id: int) -> None:
+        # At most once, however often it is called.
+        self.release = weakref.finalize(self, _give_back, owner_id)
+
+    def __enter__(self) -> "Reservation":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.release()
+
+
+def reserve(owner_id: int) -> Reservation:
+    """Count another stream of that person, in one step with the check. Raises `Refusal` (429) at the limit."""
+    limit = settings.MAX_OPEN_STREAMS
+    with _lock:
+        if limit and _open[owner_id] >= limit:
+            raise _too_many(limit)
+        _open[owner_id] += 1
+    return Reservation(owner_id)
 
 
 def check(owner_id: int) -> None:
-    """Raise `Refusal` (429) when another stream of that person would be one too many."""
+    """Raise `Refusal` (429) when another stream of that person would be one too many, before work is done for it."""
     limit = settings.MAX_OPEN_STREAMS
     if limit and _open[owner_id] >= limit:
-        message = _("You have %(limit)s pages or programs open that watch jobs. Close some, then try again.")
-        raise Refusal(CODE, message % {"limit": limit}, status=429, headers={"Retry-After": str(RETRY_SECONDS)})
+        raise _too_many(limit)
 
 
 @contextlib.contextmanager
 def counted(owner_id: int) -> Iterator[None]:
-    """A stream of that person's is open meanwhile."""
-    with _lock:
-        _open[owner_id] += 1
-    try:
+    """A stream of that person is open meanwhile. Raises `Refusal` (429) at the limit."""
+    with reserve(owner_id):
         yield
-    finally:
-        with _lock:
-            _open[owner_id] -= 1
-            if not _open[owner_id]:
-                del _open[owner_id]
 
 
 def of(owner_id: int) -> int:
     """How many there are."""
     return _open[owner_id]
+
+
+def _give_back(owner_id: int) -> None:
+    with _lock:
+        _open[owner_id] -= 1
+        if not _open[owner_id]:
+            del _open[owner_id]
+
+
+def _too_many(limit: int) -> Refusal:
+    message = _("You have %(limit)s pages or programs open that watch jobs. Close some, then try again.")
+    return Refusal(CODE, message % {"limit": limit}, status=429, headers={"Retry-After": str(RETRY_SECONDS)})

@@ -1,16 +1,22 @@
-"""What follows from what uploads announces."""
+"""What follows from what accounts and uploads announce."""
 
 from typing import Any
 
 from django.dispatch import receiver
 from django.utils.translation import gettext as _
 
+from accounts.changes import changed
 from accounts.errors import Refusal
-from reports import lifecycle, options
+from reports import events, lifecycle, options
 from reports.models import OPEN, Job
 from uploads import metadata
 from uploads.models import Upload
 from uploads.signals import part_stored, upload_completed, upload_created, upload_removed, upload_removing
+
+
+@receiver(changed)
+def tell_connections(user_id: int, **kwargs: Any) -> None:
+    events.announce_credentials(user_id)
 
 
 @receiver(upload_created)

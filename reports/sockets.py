@@ -6,13 +6,10 @@ Some hundred dashboards that look at their jobs every few seconds kept that thre
 """
 
 from collections.abc import Mapping
-from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
-from django.contrib import auth
-from django.contrib.sessions.backends.base import SessionBase
-from django.http import HttpRequest
-
+from accounts import sessions
+from accounts.models import User
 from reports.threads import Threads
 
 # Each has a connection while there is work. More would only wait for each other.
@@ -23,12 +20,7 @@ in_thread = _threads.do
 settle = _threads.settle
 
 
-async def user_of(scope: Mapping[str, Any]) -> Any:
+async def user_of(scope: Mapping[str, Any]) -> User | None:
     """Whose session the socket was opened with. Asked when the socket is accepted already: Daphne gives up those that
     are not accepted within five seconds, and of many that come at once the last ones would come again and again."""
-    return await in_thread(_user_of, scope["session"])
-
-
-def _user_of(session: SessionBase) -> Any:
-    # It looks at the session alone.
-    return auth.get_user(cast(HttpRequest, SimpleNamespace(session=session)))
+    return await in_thread(sessions.user_of, scope["session"].session_key)

@@ -20,7 +20,7 @@ import django.db
 from channels.layers import get_channel_layer
 
 from accounts import metrics
-from reports import events, readings
+from reports import admission, events, readings
 from reports.models import FINISHED, Job
 from reports.snapshots import Snapshot, describe
 
@@ -28,7 +28,8 @@ logger = logging.getLogger(__name__)
 
 # At most this often a change is told: what an eye can follow.
 INTERVAL = 0.3
-REREAD_SECONDS = 5.0
+# Also how often it is asked whether the watcher may go on.
+REREAD_SECONDS = admission.CHECK_SECONDS
 # After a reading that failed.
 RETRY_SECONDS = 1.0
 # Proxies end connections on which nothing has come for a while, usually a minute.
@@ -128,6 +129,10 @@ class _Watcher:
         elif event["type"] == "job.changed" and event["job"]["id"] == str(self._job_id):
             metrics.EVENTS_RECEIVED.inc()
             self._offer(event["job"])
+        elif event["type"] == "credentials.changed":
+            self._trusts_others = False
+            self._read_at = min(self._read_at, time.monotonic() + admission.SHARED_SECONDS)
+            self._awake.set()
 
     async def look(self) -> list[News]:
         """Wait until there is something to tell, or may be."""

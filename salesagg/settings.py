@@ -5,7 +5,6 @@ read when there is one. Of a setting whose name with `_FILE` behind it is set, t
 secrets need not be in the environment. What depends on the services behind the app is in `backends.py`.
 """
 
-import hashlib
 import os
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -58,6 +57,9 @@ if not SECRET_KEY:
         raise ImproperlyConfigured("Set SECRET_KEY: processes that share services must share one secret key.")
     SECRET_KEY = secret_key.read_or_make(DATA_DIR / "secret_key")
 private_files.close_file(DATA_DIR / "secret_key")
+# Earlier secret keys. What they have signed (sessions, tokens, links) stays good while they are listed, so that a new
+# secret key logs nobody out. Remove a key two weeks later, or when the last shared link that it has signed has expired.
+SECRET_KEY_FALLBACKS = env.list("SECRET_KEY_FALLBACKS", default=[])
 
 # True when people reach the site by https alone, as SITE_URL says: secure cookies, redirect, HSTS.
 HTTPS = env.bool("HTTPS", default=SITE_URL.startswith("https://"))
@@ -179,7 +181,7 @@ AUTH_PASSWORD_VALIDATORS = [
         "CommonPasswordValidator",
         "NumericPasswordValidator",
     )
-]
+] + [{"NAME": "accounts.passwords.MaximumLengthValidator"}]
 ACCOUNT_USER_MODEL_USERNAME_FIELD = None
 ACCOUNT_LOGIN_METHODS = {"email"}
 ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*", "password2*"]
@@ -199,12 +201,9 @@ LOGIN_REDIRECT_URL = "dashboard"
 ACCOUNT_LOGOUT_REDIRECT_URL = "account_login"
 
 # JSON Web Tokens for programs that log in as a person, by allauth's headless API. Each belongs to a session, and ends
-# with it: validation looks the session up. Signed with a key of their own, made from the secret key.
+# with it: validation looks the session up. Signed with a key made from the secret key; see `accounts.jwts`.
 HEADLESS_CLIENTS = ("app",)
-HEADLESS_TOKEN_STRATEGY = "allauth.headless.tokens.strategies.jwt.JWTTokenStrategy"  # noqa: S105  (a class)  # nosec B105
-HEADLESS_JWT_ALGORITHM = "HS256"
-HEADLESS_JWT_PRIVATE_KEY = hashlib.sha256(f"json web tokens {SECRET_KEY}".encode()).hexdigest()
-HEADLESS_JWT_STATEFUL_VALIDATION_ENABLED = True
+HEADLESS_TOKEN_STRATEGY = "accounts.jwts.Strategy"  # noqa: S105  (a class)  # nosec B105
 HEADLESS_JWT_ACCESS_TOKEN_EXPIRES_IN = 15 * 60
 HEADLESS_JWT_REFRESH_TOKEN_EXPIRES_IN = 14 * 24 * 3600
 

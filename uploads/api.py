@@ -92,11 +92,11 @@ def store_file(request: HttpRequest) -> HttpResponse:
     /uploads/, by the tus protocol; with `keep` in their metadata they are stored likewise. No job is made.
     After a refusal nothing of the file is stored."""
     user = user_of(request)
-    with once(request, user) as served:
+    with once(request, user, content_of=multipart.content_of) as served:
         if served.answered is not None:
             return answered(served.answered)
         with multipart.receiving(request, user) as form, transaction.atomic():
-            return answered(served.keep(_told(form.complete())))
+            return answered(served.keep(_told(form.complete()), content=form.content))
 
 
 @router.post(

@@ -5,7 +5,9 @@ is completed by whoever asked for it, in the transaction that makes something of
 behind. Failure story: the process dies with half of the parts stored; the upload stays ``receiving`` and expires.
 """
 
+import hashlib
 import io
+import json
 import logging
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
@@ -37,6 +39,8 @@ class Form:
 
     upload: Upload
     fields: dict[str, str]
+    # Of the file and all fields; the same for the same form, whatever its boundary.
+    content: str
 
     def complete(self) -> Upload:
         """The upload, complete. To be called in the transaction that makes something of it. Raises `Refusal` (413)."""
@@ -55,10 +59,17 @@ def receiving(request: HttpRequest, owner: User, *, fields: Collection[str] = ()
     try:
         sent = _parse(request, store)
         upload = store.end()
-        yield Form(upload, _single(sent, allowed=fields))
+        yield Form(upload, _single(sent, allowed=fields), store.content.digest(sent))
     except BaseException:
         store.discard()
         raise
+
+
+def content_of(request: HttpRequest) -> str:
+    """What `Form.content` would be; the form is read, and nothing of it stored. Raises `Refusal` (400, 413, 415)."""
+    _check_head(request)
+    reader = _Reader()
+    return reader.content.digest(_parse(request, reader))
 
 
 def _check_head(request: HttpRequest) -> None:
@@ -71,12 +82,12 @@ def _check_head(request: HttpRequest) -> None:
         raise Refusal("body_too_large", message % {"count": settings.MAX_BODY_BYTES}, status=413)
 
 
-def _parse(request: HttpRequest, store: "_Store") -> QueryDict:
+def _parse(request: HttpRequest, handler: FileUploadHandler) -> QueryDict:
     body = _Body(request)
     # A chunked body has no length, which Django would take for none.
     head = {"CONTENT_TYPE": request.META["CONTENT_TYPE"], "CONTENT_LENGTH": "1"}
     try:
-        sent, _files = _Parser(head, cast(Any, body), [store], "utf-8").parse()
+        sent, _files = _Parser(head, cast(Any, body), [handler], "utf-8").parse()
     except MultiPartParserError:
         raise _bad() from None
     except TooManyFieldsSent:
@@ -136,6 +147,40 @@ class _Body:
         return data
 
 
+class _Content:
+    """The digest of a form's files and fields, as they are read."""
+
+    def __init__(self) -> None:
+        self._files: list[tuple[str, str, Any]] = []
+
+    def begin_file(self, field_name: str, file_name: str) -> None:
+        self._files.append((field_name, file_name, hashlib.sha256()))
+
+    def update(self, data: bytes) -> None:
+        self._files[-1][2].update(data)
+
+    def digest(self, sent: QueryDict) -> str:
+        files = [(field_name, file_name, digest.hexdigest()) for field_name, file_name, digest in self._files]
+        return hashlib.sha256(json.dumps([files, sorted(sent.lists())]).encode()).hexdigest()
+
+
+class _Reader(FileUploadHandler):
+    """Reads files, and stores nothing."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.content = _Content()
+
+    def new_file(self, field_name: str, file_name: str, *args: Any, **kwargs: Any) -> None:
+        self.content.begin_file(field_name, file_name)
+
+    def receive_data_chunk(self, raw_data: bytes, start: int) -> None:
+        self.content.update(raw_data)
+
+    def file_complete(self, file_size: int) -> None:
+        """Nothing: there is no file for Django to keep."""
+
+
 class _Store(FileUploadHandler):
     """Where Django's parser puts the file: into the parts of an upload."""
 
@@ -144,6 +189,7 @@ class _Store(FileUploadHandler):
     def __init__(self, owner: User) -> None:
         super().__init__()
         self._owner = owner
+        self.content = _Content()
         self._upload: Upload | None = None
         self._buffer = io.BytesIO()
 
@@ -152,10 +198,12 @@ class _Store(FileUploadHandler):
             raise _unknown(field_name)
         if self._upload is not None:
             raise Refusal("one_file_only", _("Send one file in a request."), status=400)
+        self.content.begin_file(field_name, file_name)
         told = metadata.write({"filename": file_name})
         self._upload = lifecycle.create(self._owner, length=None, metadata=told, keep=True)
 
     def receive_data_chunk(self, raw_data: bytes, start: int) -> None:
+        self.content.update(raw_data)
         self._buffer.write(raw_data)
         if self._buffer.tell() >= PART_BYTES:
             self._flush()

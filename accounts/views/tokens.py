@@ -5,6 +5,7 @@ from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
@@ -49,6 +50,19 @@ def revoke(request: HttpRequest, pk: int) -> HttpResponse:
     return redirect("account_tokens")
 
 
+@require_http_methods(["GET", "HEAD", "POST"])
+@login_required
+def revoke_all(request: HttpRequest) -> HttpResponse:
+    """Ask, then make all tokens useless."""
+    user = require_user(request)
+    if request.method != "POST":
+        return render(request, "accounts/revoke_tokens.html", {"count": tokens.valid(user).count()})
+    count = tokens.revoke_all(user)
+    told = ngettext("%(count)s token has been revoked.", "%(count)s tokens have been revoked.", count)
+    messages.success(request, told % {"count": count})
+    return redirect("account_tokens")
+
+
 def _page(
     request: HttpRequest, user: User, form: TokenForm, *, token: str = "", name: str = "", status: int = 200
 ) -> HttpResponse:
@@ -58,6 +72,7 @@ def _page(
         "token": token,
         "name": name,
         "tokens": [*valid, *tokens.ended(user)[:ENDED_SHOWN]],
+        "valid": len(valid),
         "full": len(valid) >= tokens.MAX_VALID,
         "api_url": request.build_absolute_uri("/api/"),
         "uploads_url": request.build_absolute_uri("/uploads/"),

@@ -3,7 +3,8 @@
 import contextlib
 import json
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
+from functools import partial
 from typing import Annotated
 
 from asgiref.sync import SyncToAsync, sync_to_async
@@ -15,11 +16,11 @@ from ninja import Header, Router
 
 from accounts import credentials, metrics
 from accounts.api.schemas import problems
-from accounts.errors import Refusal
-from reports import openstreams, readings, watching
+from reports import admission, openstreams, watching
 from reports.api.jobs import load_job
 from reports.api.schemas import JobOut, Progress, describe, progress_of
 from reports.models import Job
+from reports.openstreams import Reservation
 from reports.watching import Begun, Changed, Ended, News, Quiet, Removed
 
 CONTENT_TYPE = "text/event-stream"
@@ -76,24 +77,31 @@ def stream_job(
     if job.is_finished and last_event_id == str(job.version):
         # A browser's EventSource connects again whenever a stream ends; this tells it to stop.
         return HttpResponse(status=204)
-    openstreams.check(job.owner_id)
-    return StreamingHttpResponse(_Events(request, job), content_type=CONTENT_TYPE, headers=_HEADERS)
+    place = openstreams.reserve(job.owner_id)
+    return StreamingHttpResponse(_Events(request, job, place), content_type=CONTENT_TYPE, headers=_HEADERS)
 
 
 class _Events:
     """What the stream sends. Only what is iterated asynchronously is sent as it comes, and costs no thread."""
 
-    def __init__(self, request: HttpRequest, job: Job) -> None:
+    def __init__(self, request: HttpRequest, job: Job, place: Reservation) -> None:
         self._request = request
         self._job = job
+        self._place = place
+        self._proof = credentials.proof_of(request)
         self._language = translation.get_language()
 
+    def close(self) -> None:
+        """Called by Django at the end of the response, also when nothing of it was sent."""
+        self._place.release()
+
     async def __aiter__(self) -> AsyncIterator[str]:
-        await _let_thread_go()
-        yield f"retry: {RETRY_MILLISECONDS}\n\n"
-        watched = watching.watch(self._job.pk, self._job.owner_id, allowed=_still_allowed(self._request))
-        async with contextlib.aclosing(watched) as all_news:
-            with metrics.STREAMS.labels("sse").track_inprogress(), openstreams.counted(self._job.owner_id):
+        with self._place, metrics.STREAMS.labels("sse").track_inprogress():
+            await _let_thread_go()
+            yield f"retry: {RETRY_MILLISECONDS}\n\n"
+            allowed = partial(admission.is_good, self._proof)
+            watched = watching.watch(self._job.pk, self._job.owner_id, allowed=allowed)
+            async with contextlib.aclosing(watched) as all_news:
                 async for news in all_news:
                     yield self._text(news)
 
@@ -117,26 +125,6 @@ class _Events:
 
 def _event(name: str, told: Progress) -> str:
     return f"id: {told.version}\nevent: {name}\ndata: {json.dumps(told.as_json())}\n\n"
-
-
-def _still_allowed(request: HttpRequest) -> Callable[[], Awaitable[bool]]:
-    """Asks whether what the caller came with would still be accepted: the token, or the session."""
-    header = request.headers.get("Authorization")
-    session = request.session
-
-    def token_is_valid() -> bool:
-        try:
-            credentials.from_header(header or "")
-        except Refusal:
-            return False
-        return True
-
-    def session_is_open() -> bool:
-        return bool(session.session_key and session.exists(session.session_key))
-
-    key, look = (session.session_key, session_is_open) if header is None else (header, token_is_valid)
-    # Many may come with the same; of them one asks.
-    return lambda: readings.read(key, look, max_age=watching.REREAD_SECONDS / 2, enough=bool)
 
 
 async def _let_thread_go() -> None:

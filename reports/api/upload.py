@@ -57,7 +57,7 @@ def upload_job(request: HttpRequest) -> HttpResponse:
     /uploads/, by the tus protocol, and are processed while they come. The file goes with the last of its jobs.
     After a refusal nothing of it is stored."""
     user = user_of(request)
-    with once(request, user) as served:
+    with once(request, user, content_of=multipart.content_of) as served:
         if served.answered is not None:
             return answered(served.answered)
         # Before the file is stored in vain.
@@ -69,4 +69,5 @@ def upload_job(request: HttpRequest) -> HttpResponse:
                 uploads.let_go(upload)
                 job = lifecycle.process(upload, chosen, kind=kind)
                 location = reverse("api:get_job", args=[job.pk])
-                return answered(served.keep(answer_of(describe(job, request), location=location)))
+                answer = answer_of(describe(job, request), location=location)
+                return answered(served.keep(answer, content=form.content))

@@ -1,20 +1,22 @@
 """JSON Web Tokens: got by logging in, good for a quarter of an hour, renewed, and ended with their session."""
 
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
 
 import jwt
 import pytest
-from allauth.headless.tokens.strategies.jwt import internal
 from allauth.usersessions.models import UserSession
 from django.contrib.sessions.models import Session
 from django.core import mail
+from django.db import connection
 from django.test import Client
 
-from accounts import deletion, sessions
-from accounts.models import User
+from accounts import deletion, jwts, sessions
+from accounts.models import AuditEntry, User
 from tests.accounts.conftest import text
 from tests.conftest import PASSWORD
 
@@ -117,6 +119,46 @@ def test_a_refresh_token_is_good_once(program: Program) -> None:
     assert program.renew() == 400
 
 
+def test_a_refresh_token_used_again_ends_its_family(program: Program, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jwts, "GRACE_SECONDS", 0)
+    other, first = Program(), program.refresh
+    assert program.renew() == 200
+    newest, program.refresh = program.refresh, first
+    assert program.renew() == 400
+    program.refresh = newest
+    assert (program.renew(), program.status()) == (400, 401)
+    assert (other.renew(), other.status()) == (200, 200)
+    assert AuditEntry.objects.filter(action="refresh.twice").count() == 1
+    assert Session.objects.count() == 1
+
+
+def test_a_refresh_token_used_again_at_once_ends_nothing(program: Program) -> None:
+    first = program.refresh
+    assert program.renew() == 200
+    newest, program.refresh = program.refresh, first
+    assert program.renew() == 400
+    program.refresh = newest
+    assert (program.renew(), program.status()) == (200, 200)
+
+
+def test_of_many_refreshes_at_once_one_succeeds(program: Program) -> None:
+    together = threading.Barrier(8)
+
+    def refresh() -> Any:
+        try:
+            together.wait(30)
+            return post(Client(), "tokens/refresh", refresh_token=program.refresh)
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(8) as pool:
+        answers = [future.result() for future in [pool.submit(refresh) for _ in range(8)]]
+    assert sorted(answer.status_code for answer in answers) == [200] + 7 * [400]
+    (won,) = (answer.json()["data"] for answer in answers if answer.status_code == 200)
+    program.refresh = won["refresh_token"]
+    assert (program.renew(), program.status()) == (200, 200)
+
+
 def test_a_token_is_good_for_its_use_alone(program: Program) -> None:
     assert program.status(access=program.refresh) == 401
     assert post(Client(), "tokens/refresh", refresh_token=program.access).status_code == 400
@@ -158,7 +200,7 @@ def test_a_token_that_we_did_not_sign_is_refused(program: Program) -> None:
 def test_a_signed_token_of_another_algorithm_or_user_is_refused(
     program: Program, stranger: User, settings: Any
 ) -> None:
-    claims, key = claims_of(program.access), settings.HEADLESS_JWT_PRIVATE_KEY
+    claims, key = claims_of(program.access), next(jwts._keys()).signing
     assert program.status(access=jwt.encode(claims, key, algorithm="HS512")) == 401
     theirs = claims | {"sub": str(stranger.pk)}
     assert program.status(access=jwt.encode(theirs, key, algorithm="HS256")) == 401
@@ -244,10 +286,75 @@ def test_old_sessions_make_room_for_new_ones(user: User, stranger: User, monkeyp
     assert theirs.status() == 200
 
 
-def test_the_session_itself_is_no_credential_of_the_api(program: Program) -> None:
-    session_token = program.answer.json()["meta"]["session_token"]
-    assert Client().get(JOBS, headers={"X-Session-Token": session_token}).status_code == 401
-    assert Client().get(JOBS, headers=bearer(session_token)).status_code == 401
+def opens_pages(session_key: str) -> bool:
+    browser = Client()
+    browser.cookies["sessionid"] = session_key
+    return bool(browser.get("/account/").status_code == 200)
+
+
+def test_logging_in_gives_nothing_that_opens_a_page(program: Program) -> None:
+    meta = program.answer.json()["meta"]
+    assert set(meta) == {"is_authenticated", "access_token", "refresh_token"}
+    key = Session.objects.get().session_key
+    assert key not in program.answer.content.decode()
+    assert not any(opens_pages(str(text)) for text in meta.values())
+
+
+def test_a_session_key_is_no_credential_of_a_program(program: Program, ann: Client) -> None:
+    for key in (Session.objects.first(), ann.session):
+        assert key is not None
+        headers = {"X-Session-Token": str(key.session_key)}
+        assert Client().get(JOBS, headers=headers).status_code == 401
+        assert Client().get(f"{AUTH}auth/session", headers=headers).status_code == 401
+        assert Client().get(JOBS, headers=bearer(str(key.session_key))).status_code == 401
+
+
+def test_a_login_that_is_not_finished_gives_no_session(user: User, settings: Any) -> None:
+    settings.ACCOUNT_EMAIL_VERIFICATION = "mandatory"
+    answer = post(Client(), "auth/login", email=user.email, password=PASSWORD)
+    pending = answer.json()["meta"]["session_token"]
+    assert Session.objects.get().session_key not in answer.content.decode()
+    assert not opens_pages(pending)
+    headers = {"X-Session-Token": pending}
+    # It names the login that waits for its second step, and opens nothing.
+    asked = Client().get(f"{AUTH}auth/session", headers=headers)
+    assert (asked.status_code, {"id": "verify_email", "is_pending": True} in asked.json()["data"]["flows"]) == (
+        401,
+        True,
+    )
+    assert Client().get(JOBS, headers=headers).status_code == 401
+    assert Client().get(JOBS, headers=bearer(pending)).status_code == 401
+
+
+def test_tokens_outlive_a_new_secret_key(program: Program, settings: Any) -> None:
+    settings.SECRET_KEY, settings.SECRET_KEY_FALLBACKS = "new", [settings.SECRET_KEY]
+    assert program.status() == 200
+    old = program.refresh
+    assert (program.renew(), program.status()) == (200, 200)
+    settings.SECRET_KEY_FALLBACKS = []
+    assert (program.renew(), program.status()) == (200, 200)
+    program.refresh = old
+    assert program.renew() == 400
+
+
+def test_a_session_is_looked_at_after_a_new_secret_key(program: Program, settings: Any) -> None:
+    settings.SECRET_KEY, settings.SECRET_KEY_FALLBACKS = "new", [settings.SECRET_KEY]
+    session = program.client.get(f"{AUTH}auth/session", headers=bearer(program.access))
+    assert (session.status_code, program.status()) == (200, 200)
+
+
+def test_a_forgotten_secret_key_ends_its_tokens(program: Program, settings: Any) -> None:
+    settings.SECRET_KEY = "new"
+    assert (program.status(), program.renew()) == (401, 400)
+
+
+def test_a_login_after_a_new_secret_key_ends_no_other_session(program: Program, ann: Client, settings: Any) -> None:
+    ann.get("/account/")
+    settings.SECRET_KEY, settings.SECRET_KEY_FALLBACKS = "new", [settings.SECRET_KEY]
+    assert Program().status() == 200
+    assert program.status() == 200
+    assert ann.get("/account/sessions/").status_code == 200
+    assert (program.status(), program.renew()) == (200, 200)
 
 
 def test_a_personal_token_does_not_log_in(user: User, token: str) -> None:
@@ -305,7 +412,7 @@ def test_what_it_refuses_is_never_a_page(user: User) -> None:
 
 
 def test_sids_that_are_none_open_nothing(program: Program, settings: Any) -> None:
-    claims, key = claims_of(program.access), settings.HEADLESS_JWT_PRIVATE_KEY
-    unknown = internal.session_key_to_sid("x" * 32)
+    claims, key = claims_of(program.access), next(jwts._keys()).signing
+    unknown = jwts._hide("x" * 32, next(jwts._keys()))
     for sid in ("", "AAAA", "not base64!", unknown, 5, None):
         assert program.status(access=jwt.encode(claims | {"sid": sid}, key, algorithm="HS256")) == 401

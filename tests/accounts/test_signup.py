@@ -1,6 +1,10 @@
 """Signing up."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
+from django.db import connection
 from django.test import Client
 
 from accounts.models import User
@@ -47,3 +51,31 @@ def test_a_form_without_csrf_token_is_refused_in_plain_words() -> None:
     assert response.status_code == 403
     assert "Reload the page" in response.content.decode()
     assert not User.objects.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(
+    ("path", "form"),
+    [
+        ("/accounts/signup/", FORM),
+        ("/api/auth/app/v1/auth/signup", {"email": FORM["email"], "password": PASSWORD}),
+    ],
+)
+def test_of_many_sign_ups_with_one_address_at_once_one_succeeds(path: str, form: dict[str, str]) -> None:
+    together = threading.Barrier(6)
+
+    def sign_up() -> int:
+        try:
+            client = Client(raise_request_exception=False)
+            together.wait(30)
+            if path.startswith("/api"):
+                return client.post(path, form, content_type="application/json").status_code
+            return client.post(path, form).status_code
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(6) as pool:
+        statuses = [future.result() for future in [pool.submit(sign_up) for _ in range(6)]]
+    # The others are refused by the form, or when they are stored.
+    assert set(statuses) - {200, 302, 400} <= {409}
+    assert User.objects.count() == 1

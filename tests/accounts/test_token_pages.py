@@ -165,3 +165,13 @@ def test_there_is_a_limit_for_valid_tokens(
 def test_a_name_is_text_and_never_markup(ann: Client) -> None:
     create(ann, "<img src=x>")
     assert "<img src=x>" not in text(ann.get(TOKENS))
+
+
+def test_all_tokens_are_revoked_at_once(user: User, stranger: User, ann: Client) -> None:
+    mine, theirs = [create(ann, "first"), create(ann, "second")], tokens.issue(stranger, name="theirs")
+    assert "Revoke all" in text(ann.get(TOKENS))
+    assert "2 valid tokens" in text(ann.get(f"{TOKENS}revoke"))
+    assert all(tokens.find(token) for token in mine)
+    assert "2 tokens have been revoked." in text(ann.post(f"{TOKENS}revoke", follow=True))
+    assert not any(tokens.find(token) for token in mine)
+    assert tokens.find(theirs)

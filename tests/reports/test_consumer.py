@@ -8,15 +8,19 @@ from typing import Any
 from urllib.parse import urlencode
 
 import pytest
+from allauth.usersessions.models import UserSession
 from channels.db import database_sync_to_async
 from channels.layers import get_channel_layer
 from channels.testing import WebsocketCommunicator
+from django.contrib.auth.hashers import make_password
 from django.contrib.sessions.backends.db import SessionStore
+from django.contrib.sessions.models import Session
 from django.test import Client
+from django.utils import timezone
 
-from accounts import presence
-from accounts.models import User
-from reports import consumers, events, lifecycle, loop, openstreams, runner
+from accounts import deletion, presence, sessions, tokens
+from accounts.models import ApiToken, User
+from reports import admission, consumers, events, lifecycle, loop, openstreams, runner
 from salesagg.asgi import application
 from tests.conftest import MakeUpload
 from tests.files import sales_csv
@@ -167,8 +171,8 @@ async def test_a_page_that_is_opened_while_events_cannot_be_had_stays_open_and_h
         assert (await jobs_from(socket))[0]["filename"] == "later.csv"
 
 
-async def _nothing_missed(consumer: Any) -> bool:
-    return True
+async def _nothing_missed(consumer: Any) -> None:
+    pass
 
 
 async def test_the_snapshot_has_also_the_older_jobs_that_the_page_shows(
@@ -263,18 +267,83 @@ async def test_a_page_of_another_site_gets_no_socket(user: User, origin: bytes) 
     assert not (await socket.connect())[0]
 
 
-@pytest.mark.parametrize("how", ["logged out", "locked out"])
+def change_password(user: User) -> None:
+    user = User.objects.get(pk=user.pk)
+    user.set_password("another long phrase")
+    user.save()
+
+
+def log_out(user: User) -> None:
+    SessionStore(Session.objects.get().session_key).delete()
+
+
+def expire(user: User) -> None:
+    Session.objects.update(expire_date=timezone.now())
+
+
+# Nothing is announced of these, so that only the check every few seconds finds them.
+UNNOTICED: dict[str, Callable[[User], Any]] = {
+    "logged out": log_out,
+    "session expired": expire,
+    "locked out": lambda user: User.objects.update(is_active=False),
+    "new password": lambda user: User.objects.update(password=make_password("another long phrase")),
+    "deleted": lambda user: User.objects.all().delete(),
+}
+
+
+@pytest.mark.parametrize("how", UNNOTICED)
 async def test_a_socket_ends_soon_after_its_login_does(user: User, monkeypatch: pytest.MonkeyPatch, how: str) -> None:
-    monkeypatch.setattr(consumers, "REREAD_SECONDS", 0.05)
+    monkeypatch.setattr(admission, "CHECK_SECONDS", 0.05)
+    monkeypatch.setattr(admission, "SHARED_SECONDS", 0.0)
     async with connected(user) as socket:
         await jobs_from(socket)
-        if how == "logged out":
-            key = dict(socket.scope["headers"])[b"cookie"].decode().partition("=")[2]
-            await in_thread(SessionStore(key).delete)()
-        else:
-            await in_thread(User.objects.update)(is_active=False)
+        await in_thread(UNNOTICED[how])(user)
         closed = await socket.receive_output(timeout=10)
     assert closed == {"type": "websocket.close", "code": 4401}
+
+
+ANNOUNCED: dict[str, Callable[[User], Any]] = {
+    "new password": change_password,
+    "account closed": lambda user: deletion.delete(user),
+    "session ended on the page": lambda user: sessions.end(UserSession.objects.all()),
+}
+
+
+@pytest.mark.parametrize("how", ANNOUNCED)
+async def test_an_announced_change_ends_a_socket_at_once(user: User, monkeypatch: pytest.MonkeyPatch, how: str) -> None:
+    # Nothing is asked without being told.
+    monkeypatch.setattr(admission, "CHECK_SECONDS", 3600)
+    monkeypatch.setattr(admission, "SHARED_SECONDS", 0.05)
+    async with connected(user) as socket:
+        await jobs_from(socket)
+        key = await in_thread(lambda: Session.objects.get().session_key)()
+        await in_thread(UserSession.objects.create)(user=user, ip="192.0.2.7", session_key=key)
+        await in_thread(ANNOUNCED[how])(user)
+        while (closed := await socket.receive_output(timeout=10))["type"] != "websocket.close":
+            pass
+    assert closed == {"type": "websocket.close", "code": 4401}
+
+
+async def test_a_socket_stays_open_when_another_token_is_revoked(
+    user: User, token: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(admission, "SHARED_SECONDS", 0.0)
+    async with connected(user) as socket:
+        await jobs_from(socket)
+        await in_thread(lambda: tokens.revoke(ApiToken.objects.get()))()
+        assert await socket.receive_nothing(timeout=0.5)
+
+
+async def test_a_socket_outlives_a_new_secret_key(user: User, settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(admission, "CHECK_SECONDS", 0.05)
+    monkeypatch.setattr(admission, "SHARED_SECONDS", 0.0)
+    async with connected(user) as socket:
+        await jobs_from(socket)
+        key = await in_thread(lambda: Session.objects.get().session_key)()
+        settings.SECRET_KEY, settings.SECRET_KEY_FALLBACKS = "new", [settings.SECRET_KEY]
+        assert await socket.receive_nothing(timeout=0.5)
+        # The browser was not sent another key, so the session keeps the one that it has.
+        assert await in_thread(lambda: Session.objects.get().session_key)() == key
 
 
 async def test_what_a_browser_says_is_ignored(user: User) -> None:
@@ -299,6 +368,16 @@ async def test_somebody_who_has_too_many_open_is_told_so_and_may_open_another_wh
     async with connected(user) as third:
         assert await jobs_from(third) == []
     assert (openstreams.of(user.pk), openstreams.of(stranger.pk)) == (0, 0)
+
+
+async def test_of_many_sockets_at_once_as_many_as_the_limit_stay_open(user: User, settings: Any) -> None:
+    settings.MAX_OPEN_STREAMS = 5
+    async with contextlib.AsyncExitStack() as stack:
+        sockets = await asyncio.gather(*(stack.enter_async_context(connected(user)) for _ in range(20)))
+        kinds = [(await socket.receive_output(timeout=20))["type"] for socket in sockets]
+        assert sorted(kinds) == 15 * ["websocket.close"] + 5 * ["websocket.send"]
+        assert openstreams.of(user.pk) == 5
+    assert openstreams.of(user.pk) == 0
 
 
 async def test_where_there_is_no_limit_any_number_may_be_open(user: User, settings: Any) -> None:

@@ -1,6 +1,7 @@
 """GET /api/jobs/{id}/stream: server-sent events, till the job has ended."""
 
 import asyncio
+import gc
 import json
 from collections.abc import AsyncIterator, Callable
 from typing import Any
@@ -9,12 +10,14 @@ import pytest
 from asgiref.testing import ApplicationCommunicator
 from channels.db import database_sync_to_async
 from channels.layers import get_channel_layer
+from django.contrib.auth.hashers import make_password
 from django.contrib.sessions.backends.db import SessionStore
 from django.test import AsyncClient
+from django.utils import timezone
 
 from accounts import tokens
 from accounts.models import ApiToken, User
-from reports import events, lifecycle, loop, runner, watching
+from reports import admission, events, lifecycle, loop, openstreams, runner, watching
 from reports.models import Job
 from salesagg.asgi import application
 from tests.conftest import MakeUpload
@@ -178,22 +181,75 @@ async def test_another_method_is_refused(job: Job, token: str) -> None:
     assert answer.status_code == 405
 
 
-async def test_it_ends_soon_after_its_token_is_revoked(job: Job, token: str, monkeypatch: pytest.MonkeyPatch) -> None:
+# How credentials end without an announcement: only the check every few seconds finds out.
+UNNOTICED: dict[str, Callable[[], Any]] = {
+    "token revoked": lambda: ApiToken.objects.update(revoked_at=timezone.now()),
+    "token expired": lambda: ApiToken.objects.update(expires_at=timezone.now()),
+    "nothing granted": lambda: ApiToken.objects.update(scopes=""),
+    "locked out": lambda: User.objects.update(is_active=False),
+}
+
+
+@pytest.fixture
+def _checked_often(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(watching, "REREAD_SECONDS", 0.05)
+    monkeypatch.setattr(admission, "SHARED_SECONDS", 0.0)
+
+
+@pytest.mark.parametrize("how", UNNOTICED)
+@pytest.mark.usefixtures("_checked_often")
+async def test_it_ends_soon_after_its_token_does(job: Job, token: str, how: str) -> None:
     told = events_of(await opened(job, token))
     assert [(await anext(told)).get("event") for _ in range(2)] == [None, "snapshot"]
-    await in_thread(lambda: tokens.revoke(ApiToken.objects.get()))()
+    await in_thread(UNNOTICED[how])()
     assert [event async for event in told] == []
 
 
-async def test_it_ends_soon_after_its_session_does(job: Job, user: User, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(watching, "REREAD_SECONDS", 0.05)
+@pytest.mark.parametrize("how", ["logged out", "new password"])
+@pytest.mark.usefixtures("_checked_often")
+async def test_it_ends_soon_after_its_session_does(job: Job, user: User, how: str) -> None:
     browser = AsyncClient()
     await browser.aforce_login(user)
     told = events_of(await browser.get(path(job)))
     assert [(await anext(told)).get("event") for _ in range(2)] == [None, "snapshot"]
-    await in_thread(SessionStore(browser.cookies["sessionid"].value).delete)()
+    if how == "logged out":
+        await in_thread(SessionStore(browser.cookies["sessionid"].value).delete)()
+    else:
+        await in_thread(lambda: User.objects.update(password=make_password("another long phrase")))()
     assert [event async for event in told] == []
+
+
+@pytest.mark.parametrize("how", ["token revoked", "new password"])
+async def test_an_announced_change_ends_it_at_once(
+    job: Job, user: User, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    # Nothing is asked without being told.
+    monkeypatch.setattr(watching, "REREAD_SECONDS", 3600)
+    monkeypatch.setattr(admission, "SHARED_SECONDS", 0.05)
+    program = await in_thread(tokens.issue)(user, name="program")
+    browser = AsyncClient()
+    await browser.aforce_login(user)
+    streams = {
+        "token revoked": events_of(await opened(job, program)),
+        "new password": events_of(await browser.get(path(job))),
+    }
+    for told in streams.values():
+        assert [(await anext(told)).get("event") for _ in range(2)] == [None, "snapshot"]
+    await in_thread(_revoke if how == "token revoked" else _change_password)()
+    assert [event async for event in streams.pop(how)] == []
+    # The other one goes on: a new password does not end a token, nor a token a session.
+    await in_thread(runner.run_all)()
+    assert [event["event"] async for event in streams.popitem()[1]][-1] == "completed"
+
+
+def _revoke() -> None:
+    tokens.revoke(ApiToken.objects.get())
+
+
+def _change_password() -> None:
+    user = User.objects.get()
+    user.set_password("another long phrase")
+    user.save()
 
 
 async def test_a_client_that_goes_away_leaves_nothing_behind(job: Job, token: str) -> None:
@@ -225,3 +281,22 @@ async def test_one_stream_too_many_is_refused_until_another_has_ended(job: Job, 
     assert [event["event"] async for event in told][-1] == "completed"
     again = [event.get("event") async for event in events_of(await opened(job, token))]
     assert again[-1] == "completed"
+
+
+async def test_of_many_at_once_as_many_as_the_limit_are_opened(job: Job, user: User, token: str, settings: Any) -> None:
+    settings.MAX_OPEN_STREAMS = 5
+    answers = await asyncio.gather(*(AsyncClient().get(path(job), headers=bearer(token)) for _ in range(30)))
+    assert sorted(answer.status_code for answer in answers) == 5 * [200] + 25 * [429]
+    assert openstreams.of(user.pk) == 5
+    # Nobody reads or closes the answers, as when a client leaves before its answer begins: the places come back.
+    del answers
+    # The event loop holds what woke this test until its next round.
+    await asyncio.sleep(0)
+    gc.collect()
+    assert openstreams.of(user.pk) == 0
+
+
+async def test_asking_for_the_head_alone_leaves_no_stream_open(job: Job, user: User, token: str) -> None:
+    answer = await AsyncClient().head(path(job), headers=bearer(token))
+    answer.close()
+    assert (answer.status_code, openstreams.of(user.pk)) == (200, 0)

@@ -205,3 +205,15 @@ def test_the_form_is_described(path: str, more: set[str]) -> None:
     assert set(schema["properties"]) == {"file", *more}
     assert "Location" in described["responses"]["201"]["headers"]
     assert {"400", "401", "403", "409", "413", "415", "422", "429", "507"} <= set(described["responses"])
+
+
+def test_a_key_is_good_for_one_file(send: Any) -> None:
+    first = send(SHOPS, key="march", department="Region")
+    assert first.status_code == 201
+    again = send(SHOPS, key="march", department="Region")
+    assert (again.json(), again["Idempotent-Replayed"]) == (first.json(), "true")
+    other = SHOPS.replace(b"1.50", b"9.50")
+    assert len(other) == len(SHOPS)
+    assert refused(send(other, key="march", department="Region")) == (422, "idempotency_key_reused")
+    assert refused(send(SHOPS, key="march", department="Gegend")) == (422, "idempotency_key_reused")
+    assert (Job.objects.count(), Upload.objects.count()) == (1, 1)

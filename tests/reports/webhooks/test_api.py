@@ -1,5 +1,6 @@
 """Webhooks over the API."""
 
+import json
 import uuid
 from collections.abc import Callable
 from typing import Any
@@ -8,7 +9,7 @@ import pytest
 from django.test import Client
 
 from accounts import tokens
-from accounts.models import ApiToken, User
+from accounts.models import ApiToken, IdempotentRequest, User
 from reports.models import Delivery, Webhook
 from reports.webhooks import management, outbox, sending
 from tests.reports.webhooks.receiver import Receiver
@@ -64,6 +65,8 @@ def test_asked_twice_with_one_key_one_is_made(call: Call, receiver: Receiver) ->
     assert again.status_code == 201
     assert again.json() == first.json()
     assert Webhook.objects.count() == 1
+    # The kept answer shows the secret only to whoever has the secret key.
+    assert Webhook.objects.get().secret not in json.dumps(IdempotentRequest.objects.get().answer)
 
 
 @pytest.mark.parametrize(
