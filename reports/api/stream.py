@@ -6,8 +6,6 @@ import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Annotated
 
-from asgiref.sync import SyncToAsync, sync_to_async
-from django.db import close_old_connections
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.utils import translation
@@ -16,6 +14,7 @@ from ninja import Header, Router
 from accounts import credentials, metrics
 from accounts.api.schemas import problems
 from accounts.errors import Refusal
+from accounts.streaming import release_request_thread
 from reports import openstreams, readings, watching
 from reports.api.jobs import load_job
 from reports.api.schemas import JobOut, Progress, describe, progress_of
@@ -89,7 +88,7 @@ class _Events:
         self._language = translation.get_language()
 
     async def __aiter__(self) -> AsyncIterator[str]:
-        await _let_thread_go()
+        await release_request_thread()
         yield f"retry: {RETRY_MILLISECONDS}\n\n"
         watched = watching.watch(self._job.pk, self._job.owner_id, allowed=_still_allowed(self._request))
         async with contextlib.aclosing(watched) as all_news:
@@ -137,13 +136,3 @@ def _still_allowed(request: HttpRequest) -> Callable[[], Awaitable[bool]]:
     key, look = (session.session_key, session_is_open) if header is None else (header, token_is_valid)
     # Many may come with the same; of them one asks.
     return lambda: readings.read(key, look, max_age=watching.REREAD_SECONDS / 2, enough=bool)
-
-
-async def _let_thread_go() -> None:
-    """Django keeps a thread for each request, and a connection to the database with it, until the response has been
-    sent: for hours, here. Neither is needed any more. What Django does at the end makes a new thread."""
-    await sync_to_async(close_old_connections)()
-    context = SyncToAsync.thread_sensitive_context.get(None)
-    executor = SyncToAsync.context_to_thread_executor.pop(context, None) if context else None
-    if executor is not None:
-        executor.shutdown(wait=False)
