@@ -4,12 +4,15 @@ import io
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import IO, Any
+from typing import IO, Any, ParamSpec, TypeVar
 
 from asgiref.sync import SyncToAsync, sync_to_async
 from django.db import close_old_connections, connections
 from django.http import HttpRequest, StreamingHttpResponse
 from django.utils.http import content_disposition_header
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 CHUNK_BYTES = 256 * 1024
 # Pieces of all downloads of a process that are read or made at a time. Every download waits in the same queue for its
@@ -18,9 +21,7 @@ AT_ONCE = 4
 _threads = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="download")
 
 
-def attachment(
-    file: "IO[bytes] | Any", *, size: int | None, filename: str, content_type: str
-) -> StreamingHttpResponse:
+def attachment(file: "IO[bytes] | Any", *, size: int | None, filename: str, content_type: str) -> StreamingHttpResponse:
     """`file` as a download that nobody keeps a copy of; it is closed with the response. `size` is its length in bytes,
     None where that is known only at its end."""
     response = stream(_pieces(file), file.close, filename=filename, content_type=content_type)
@@ -29,7 +30,9 @@ def attachment(
     return response
 
 
-def awaited(open_file: Callable[[], Awaitable[IO[bytes]]], *, filename: str, content_type: str) -> StreamingHttpResponse:
+def awaited(
+    open_file: Callable[[], Awaitable[IO[bytes]]], *, filename: str, content_type: str
+) -> StreamingHttpResponse:
     """A download whose file is not there yet: the response begins at once and waits in `open_file` without a thread.
     If `open_file` raises, the connection is cut, so that no client takes the download for complete."""
     return _response(_Awaited(open_file), filename=filename, content_type=content_type)
@@ -53,6 +56,11 @@ def without_body(request: HttpRequest | None, response: StreamingHttpResponse) -
 def as_file(pieces: Iterator[bytes]) -> IO[bytes]:
     """`pieces`, which are made one by one, as a file that is read from its beginning to its end."""
     return io.BufferedReader(_Made(pieces), CHUNK_BYTES)
+
+
+async def in_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """What `function`, which waits for the storage, returns or raises."""
+    return await sync_to_async(function, thread_sensitive=False, executor=_threads)(*args, **kwargs)
 
 
 async def release_request_thread() -> None:
@@ -96,7 +104,7 @@ class _Body:
             yield piece
 
     async def _pull(self) -> bytes | None:
-        return await sync_to_async(self._next, thread_sensitive=False, executor=_threads)()
+        return await in_thread(self._next)
 
     def _next(self) -> bytes | None:
         try:
