@@ -23,6 +23,9 @@ class Credentials:
     scopes: frozenset[str]
     # What the API token is called, if it is one.
     name: str = ""
+    # The API token's id, or the key of the session that the JSON Web Token belongs to.
+    token_id: int | None = None
+    session_key: str = ""
 
 
 def from_header(header: str) -> Credentials:
@@ -39,15 +42,16 @@ def of(secret: str) -> Credentials | None:
     """Whose token `secret` is, if it is a valid one."""
     if secret.startswith(tokens.PREFIX):
         token = tokens.find(secret)
-        return Credentials(token.user, frozenset(token.scopes.split()), token.name) if token else None
+        return Credentials(token.user, frozenset(token.scopes.split()), token.name, token.pk) if token else None
     validated = validate_access_token(secret)
     if validated is None:
         return None
     user, claims = validated
     if not isinstance(user, User) or not user.is_active:
         return None
-    sessions.note_use(session_key_from_sid(claims["sid"]))
-    return Credentials(user, EVERYTHING)
+    session_key = session_key_from_sid(claims["sid"])
+    sessions.note_use(session_key)
+    return Credentials(user, EVERYTHING, session_key=session_key or "")
 
 
 def check_scope(request: HttpRequest, credentials: Credentials) -> None:

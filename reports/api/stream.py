@@ -11,7 +11,7 @@ from django.http.response import HttpResponseBase
 from django.utils import translation
 from ninja import Header, Router
 
-from accounts import credentials, metrics
+from accounts import bindings, credentials, metrics
 from accounts.api.schemas import problems
 from accounts.errors import Refusal
 from accounts.streaming import release_request_thread
@@ -76,6 +76,8 @@ def stream_job(
         # A browser's EventSource connects again whenever a stream ends; this tells it to stop.
         return HttpResponse(status=204)
     openstreams.check(job.owner_id)
+    # Looked up now: the stream, which describes the job with its signed URLs, cannot wait for the database.
+    bindings.of_request(request)
     return StreamingHttpResponse(_Events(request, job), content_type=CONTENT_TYPE, headers=_HEADERS)
 
 
