@@ -22,6 +22,9 @@ class Credentials:
     scopes: frozenset[str]
     # What the API token is called, if it is one.
     name: str = ""
+    # The API token's id, or the key of the session that the JSON Web Token belongs to.
+    token_id: int | None = None
+    session_key: str = ""
 
 
 @dataclass(frozen=True)
@@ -72,13 +75,13 @@ def of(secret: str) -> Credentials | None:
     """Whose token `secret` is, if it is a valid one."""
     if secret.startswith(tokens.PREFIX):
         token = tokens.find(secret)
-        return Credentials(token.user, frozenset(token.scopes.split()), token.name) if token else None
+        return Credentials(token.user, frozenset(token.scopes.split()), token.name, token.pk) if token else None
     claims = jwts.read(secret, jwts.ACCESS)
     user = jwts.user_of(claims)
     if claims is None or user is None:
         return None
     sessions.note_use(claims.session_key)
-    return Credentials(user, EVERYTHING)
+    return Credentials(user, EVERYTHING, session_key=claims.session_key)
 
 
 def check_scope(request: HttpRequest, credentials: Credentials) -> None:

@@ -48,6 +48,12 @@ def count_ip(ip: str) -> None:
     _consume_address(network_of(ip))
 
 
+def count(what: str, *, limit: int) -> None:
+    """Count a request for `what`, of which `limit` a minute are served; 0 is any number. Counting and checking are one
+    step. Raises `Refusal` (429)."""
+    _consume(what, limit=limit)
+
+
 def network_of(ip: str) -> str:
     """The address as it is counted: a network of IPv6 is one."""
     return str(truncate_ip(ip)) if ip else ""

@@ -1,25 +1,22 @@
-"""The result of a completed job in the forms people ask for, each written to a binary file."""
+"""The result of a completed job in the forms people ask for: made piece by piece, or written to a binary file."""
 
 import json
-import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 from itertools import islice
-from typing import IO, Any, cast
+from typing import IO, Any
 
 import pyarrow as pa
 import pyarrow.parquet
 import xlsxwriter
-from django.core.files.storage import default_storage
 
-from reports import safe_csv
 from reports.engine.result import DEPARTMENT, SALES
 from reports.models import Job
 
 ROWS = "Rows"
 # Rows read from the database, and written, at a time.
-_BATCH = 10_000
+_BATCH = 5_000
 # A worksheet has no more rows than this, of which one is the heading.
 _SHEET_ROWS = 1_048_576
 # Spreadsheets calculate with doubles, which hold so many digits; longer numbers are written as text, exactly.
@@ -33,23 +30,15 @@ _encode = json.JSONEncoder(ensure_ascii=False).encode
 
 @dataclass(frozen=True)
 class Format:
+    """A form of the result. `pieces` gives it as it is made. A form that must be whole before its first byte can be
+    sent has `write` instead: see `reports.exports`. One with neither is in the storage already."""
+
     content_type: str
-    write: Callable[[Job, IO[bytes]], None]
+    pieces: Callable[[Job], Iterator[bytes]] | None = None
+    write: Callable[[Job, IO[bytes]], None] | None = None
 
 
-def write_csv(job: Job, out: IO[bytes]) -> None:
-    """The result as the worker has stored it, byte for byte."""
-    with default_storage.open(job.result_name) as stored:
-        shutil.copyfileobj(stored, out)
-
-
-def write_safe_csv(job: Job, out: IO[bytes]) -> None:
-    """The result with cells that a spreadsheet might run as formulas made harmless."""
-    with default_storage.open(job.result_name) as stored:
-        safe_csv.copy(cast(IO[bytes], stored), out)
-
-
-def write_json(job: Job, out: IO[bytes]) -> None:
+def json_pieces(job: Job) -> Iterator[bytes]:
     """Everything there is to know, as the command line's ``--json`` tells it. Amounts are strings, since a JSON number
     may be read as a float."""
     value: Callable[[str], Any] = str if job.options.get("amounts") else int
@@ -64,14 +53,13 @@ def write_json(job: Job, out: IO[bytes]) -> None:
             {"month": month.month, "sales": value(month.total), "rows": month.rows} for month in job.months.all()
         ],
     }
-    out.write(json.dumps(head, ensure_ascii=False, indent=2)[:-2].encode() + b',\n  "departments": [')
-    between = b"\n"
+    yield json.dumps(head, ensure_ascii=False, indent=2)[:-2].encode() + b',\n  "departments": ['
+    between = "\n"
     for lines in _departments(job):
-        for name, total, rows in lines:
-            line = _encode({"name": name, "sales": value(total), "rows": rows})
-            out.write(between + b"    " + line.encode())
-            between = b",\n"
-    out.write(b"\n  ]\n}\n")
+        told = (_encode({"name": name, "sales": value(total), "rows": rows}) for name, total, rows in lines)
+        yield (between + "    " + ",\n    ".join(told)).encode()
+        between = ",\n"
+    yield b"\n  ]\n}\n"
 
 
 def write_parquet(job: Job, out: IO[bytes]) -> None:
@@ -126,10 +114,13 @@ def write_xlsx(job: Job, out: IO[bytes]) -> None:
 
 
 def _departments(job: Job) -> Iterator[list[tuple[str, str, int]]]:
-    """All lines in order of their names, in batches."""
-    lines = job.totals.order_by("pk").values_list("name", "total", "rows").iterator(chunk_size=_BATCH)
-    while batch := list(islice(lines, _BATCH)):
-        yield batch
+    """All lines in order of their names, in batches. Each is a query of its own, which begins where the one before
+    ended: no connection and no transaction lasts as long as a slow reader."""
+    lines = job.totals.order_by("pk").values_list("pk", "name", "total", "rows")
+    last = 0
+    while batch := list(lines.filter(pk__gt=last)[:_BATCH]):
+        last = batch[-1][0]
+        yield [line[1:] for line in batch]
 
 
 def _parquet_type(job: Job) -> pa.DataType:
@@ -143,8 +134,8 @@ def _parquet_type(job: Job) -> pa.DataType:
 
 
 FORMATS = {
-    "csv": Format("text/csv", write_csv),
-    "xlsx": Format("application/vnd.openxmlformats-officedocument.spreadsheetml.sheet", write_xlsx),
-    "json": Format("application/json", write_json),
-    "parquet": Format("application/vnd.apache.parquet", write_parquet),
+    "csv": Format("text/csv; charset=utf-8"),
+    "xlsx": Format("application/vnd.openxmlformats-officedocument.spreadsheetml.sheet", write=write_xlsx),
+    "json": Format("application/json", pieces=json_pieces),
+    "parquet": Format("application/vnd.apache.parquet", write=write_parquet),
 }

@@ -9,7 +9,7 @@ from django.core.files.storage import default_storage
 from django.utils.text import get_valid_filename
 from django.utils.translation import gettext as _
 
-from accounts.export import json_entry, made_entry
+from accounts.export import in_batches, json_list_entry, made_entry
 from accounts.holdings import Entry, Loss
 from accounts.models import User
 from reports import lifecycle, results
@@ -39,14 +39,15 @@ def losses(user: User) -> list[Loss]:
 
 
 def entries(user: User) -> Iterator[Entry]:
-    jobs = list(user.jobs.select_related("upload").prefetch_related("shares").order_by("created_at"))
-    yield json_entry("jobs.json", [_described(job) for job in jobs])
-    for job in jobs:
+    jobs = user.jobs.select_related("upload").prefetch_related("shares").order_by("created_at")
+    yield json_list_entry("jobs.json", lambda: map(_described, in_batches(jobs)))
+    for job in in_batches(jobs):
         if _has_result(job):
             yield Entry(_path(job), partial(default_storage.open, job.result_name))
     if Customer.objects.filter(owner=user).exists():
         yield made_entry("customers.csv", partial(export.chunks, user, listing.Query()))
-    yield json_entry("webhooks.json", [_told(webhook) for webhook in user.webhooks.prefetch_related("deliveries")])
+    webhooks_of_user = in_batches(user.webhooks.prefetch_related("deliveries"))
+    yield json_list_entry("webhooks.json", lambda: map(_told, webhooks_of_user))
 
 
 def erase(user: User) -> None:

@@ -8,16 +8,18 @@ import hashlib
 import uuid
 from datetime import timedelta
 
+from django.conf import settings
 from django.core.cache import cache
 from django.core.signing import BadSignature, Signer
 from django.db import transaction
 from django.db.models import QuerySet
+from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from accounts import audit
+from accounts import audit, ratelimit
 from accounts.acts import Act
-from accounts.errors import Refusal
+from accounts.errors import Refusal, not_found
 from reports.models import Job, Share
 from reports.pipelines import pipeline_for
 
@@ -25,6 +27,8 @@ from reports.pipelines import pipeline_for
 DAYS = (1, 7, 30, 90)
 # More valid links to one report than anybody keeps track of.
 MAX_VALID = 20
+# `opened_at` is for people. To write it at every request would be one write to the database for each look.
+OPENED_PRECISION = timedelta(minutes=1)
 # What one reader looks at within so long is one reading.
 READING_SECONDS = 3600
 _signer = Signer(salt="reports.share")
@@ -38,9 +42,13 @@ def create(job: Job, *, days: int) -> Share:
         raise Refusal("not_shareable", _("An import has no totals that could be shared."), status=409)
     if job.status != Job.Status.COMPLETED:
         raise Refusal("no_result", _("The job has no result yet. Wait until it is done."), status=409)
-    if valid(job).count() >= MAX_VALID:
-        raise Refusal("too_many_shares", _("There are too many links to this report. Revoke one first."), status=409)
     with transaction.atomic():
+        # Two that are made at once must not both be the last: the second waits here.
+        if not Job.objects.select_for_update(no_key=True).filter(pk=job.pk).exists():
+            raise not_found("job")
+        if valid(job).count() >= MAX_VALID:
+            message = _("There are too many links to this report. Revoke one first.")
+            raise Refusal("too_many_shares", message, status=409)
         share = Share.objects.create(job=job, expires_at=timezone.now() + timedelta(days=days))
         _record(Act.SHARE_MADE, share)
     return share
@@ -56,20 +64,54 @@ def token(share: Share) -> str:
     return _signer.sign(share.pk.hex)
 
 
-def open_share(signed: str) -> Job:
-    """The job whose report a link shows. Raises `Refusal`: 404 for an address we never made, 410 for one that no longer
-    holds."""
+def open_for_view(signed: str, request: HttpRequest) -> Job:
+    """The job whose report a link shows, for a page. Raises `Refusal` (404, 410, 429)."""
+    limits = settings.SHARE_VIEWS_PER_MINUTE, settings.SHARE_VIEWS_PER_MINUTE_PER_ADDRESS
+    return _open(signed, request, "view", *limits)
+
+
+def open_for_download(signed: str, request: HttpRequest) -> Job:
+    """The job whose report a link shows, for a download. Raises `Refusal` (404, 410, 429)."""
+    limits = settings.SHARE_DOWNLOADS_PER_MINUTE, settings.SHARE_DOWNLOADS_PER_MINUTE_PER_ADDRESS
+    return _open(signed, request, "download", *limits)
+
+
+def _open(signed: str, request: HttpRequest, what: str, per_link: int, per_address: int) -> Job:
+    """Count the request for its address and for the link, then load the job."""
+    # Behind a server on a Unix socket nobody has an address, and all of them are not one caller.
+    if address := ratelimit.address_of(request):
+        ratelimit.count(f"share-{what}-address:{address}", limit=per_address)
+    pk = _opened(signed)
+    ratelimit.count(f"share-{what}:{pk}", limit=per_link)
+    return _load(pk)
+
+
+def _opened(signed: str) -> uuid.UUID:
+    """The id in a link's URL. Raises `Refusal` (404) for a URL that we never made."""
     try:
-        pk = uuid.UUID(_signer.unsign(signed))
+        return uuid.UUID(_signer.unsign(signed))
     except (BadSignature, ValueError):
-        raise Refusal("not_found", _("There is no such report. Check that the link is complete."), status=404) from None
-    share = Share.objects.select_related("job__upload").filter(pk=pk).first()
-    if share is None or share.revoked_at or share.expires_at <= timezone.now():
+        raise _unknown() from None
+
+
+def _load(pk: uuid.UUID) -> Job:
+    """The job behind a link that is open. Raises `Refusal`: 410 when the link has ended; 404 when its report is gone or
+    its owner's account is locked or deleted, as if there had never been a link."""
+    share = Share.objects.select_related("job__upload").filter(pk=pk, job__owner__is_active=True).first()
+    if share is None:
+        raise _unknown()
+    now = timezone.now()
+    if share.revoked_at or share.expires_at <= now:
         raise Refusal(
             "link_ended", _("This link has expired or was revoked. Ask whoever sent it for a new one."), status=410
         )
-    Share.objects.filter(pk=pk).update(opened_at=timezone.now())
+    if share.opened_at is None or now - share.opened_at > OPENED_PRECISION:
+        Share.objects.filter(pk=pk).update(opened_at=now)
     return share.job
+
+
+def _unknown() -> Refusal:
+    return Refusal("not_found", _("There is no such report. Check that the link is complete."), status=404)
 
 
 def revoke(share: Share) -> None:

@@ -1,7 +1,8 @@
-"""Addresses of downloads that work without logging in, for a while: to hand on to a browser, a mail, another program.
+"""Signed URLs of downloads, which work without logging in, for a while: for a browser, a mail, another program.
 
-All that such an address allows is in it, signed: nothing is stored, and nothing can be revoked but by deleting the job
-or closing the account. For links that can be revoked there are shares (`reports.shares`).
+All that such a URL allows is in it, signed. It names the API token or session that it was made with, and ends with
+that, with the job and with the account: see `accounts.bindings`. For links that last there are shares
+(`reports.shares`).
 """
 
 import time
@@ -13,6 +14,7 @@ from django.core.signing import BadSignature, Signer
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
+from accounts import bindings
 from accounts.errors import Refusal
 from reports.formats import FORMATS
 from reports.models import Job
@@ -23,7 +25,7 @@ ERRORS_FILE = "errors.csv"
 
 # Expiry is rounded up to this, so that a job that has not changed is described by the same words for a while.
 GRAIN_SECONDS = 600
-_signer = Signer(salt="reports.signed")
+_signer = Signer(salt="reports.signed.bound")
 
 
 def expiry() -> datetime:
@@ -39,30 +41,37 @@ def files(job: Job) -> dict[str, str]:
     return results | ({"errors": ERRORS_FILE} if job.context is not None else {})
 
 
-def path(job: Job, file: str, *, until: datetime) -> str:
-    """The path of the address that gives `file` of `job`."""
-    return reverse("api:download", args=[token(job.pk, file, until=until), file])
+def path(job: Job, file: str, *, until: datetime, bound_to: str) -> str:
+    """The path of the URL that gives `file` of `job` as long as the credential is valid that it is bound to."""
+    return reverse("api:download", args=[token(job.pk, file, until=until, bound_to=bound_to), file])
 
 
-def token(job_id: uuid.UUID, file: str, *, until: datetime) -> str:
+def token(job_id: uuid.UUID, file: str, *, until: datetime, bound_to: str) -> str:
     """What stands in the address of a job's download `file` (``result.csv``, ``errors.csv``)."""
-    return _signer.sign_object([job_id.hex, file, int(until.timestamp())])
+    return _signer.sign_object([job_id.hex, file, int(until.timestamp()), bound_to])
 
 
 def open_token(signed: str, file: str) -> Job:
-    """The job whose `file` may be read. Raises `Refusal`: 404 for an address we never made, 410 for one that ended."""
+    """The job whose `file` may be read. Raises `Refusal`: 404 for a URL we never made, or whose job or account is gone;
+    410 for one that has expired, or whose API token or session has ended."""
     try:
-        job_id, allowed, until = _signer.unsign_object(signed)
+        job_id, allowed, until, bound_to = _signer.unsign_object(signed)
     except (BadSignature, ValueError):
         raise _unknown() from None
     if allowed != file:
         raise _unknown()
     if until < time.time():
-        raise Refusal("link_ended", _("This address has expired. Ask for a new one where you got it."), status=410)
-    job = Job.objects.select_related("upload").filter(pk=uuid.UUID(job_id), owner__is_active=True).first()
+        raise _ended()
+    job = Job.objects.select_related("upload", "owner").filter(pk=uuid.UUID(job_id), owner__is_active=True).first()
     if job is None:
         raise _unknown()
+    if not bindings.holds(bound_to, job.owner):
+        raise _ended()
     return job
+
+
+def _ended() -> Refusal:
+    return Refusal("link_ended", _("This address has expired. Ask for a new one where you got it."), status=410)
 
 
 def _unknown() -> Refusal:

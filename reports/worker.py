@@ -1,4 +1,4 @@
-"""What a Celery worker does besides its tasks: sweep and send webhooks' messages while it runs, and let go of its jobs
+"""Start and stop the background threads of a Celery worker, for the sweep, webhooks and exports, and release its jobs
 when it stops."""
 
 from typing import Any
@@ -7,13 +7,14 @@ from celery.signals import worker_init, worker_process_init, worker_ready, worke
 
 from reports import stopping, workers
 from reports.engine import acceleration
+from reports.exporter import Exporter
 from reports.sweeper import Sweeper
 from reports.webhooks.deliverer import Deliverer
 
 # The last sweep may take as long at the worker's end, and so may a message that is being sent.
 LEAVE_SECONDS = 1.0
 
-_beside: list[Sweeper | Deliverer] = []
+_beside: list[Sweeper | Deliverer | Exporter] = []
 
 
 @worker_init.connect
@@ -26,7 +27,7 @@ def begin(**kwargs: Any) -> None:
 def start_beside(sender: Any, **kwargs: Any) -> None:
     # Celery's command sends its consumer, a worker inside another program itself.
     worker = getattr(sender, "controller", sender)
-    for made in (Sweeper(hands=getattr(worker, "concurrency", 1)), Deliverer()):
+    for made in (Sweeper(hands=getattr(worker, "concurrency", 1)), Deliverer(), Exporter()):
         _beside.append(made)
         made.start()
 

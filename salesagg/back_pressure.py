@@ -54,6 +54,17 @@ class PacedRequest(LimitedRequest):
         self.taken.set()
         super().connectionLost(reason)
 
+    def handle_exception(self, exception: Exception) -> None:
+        """Cut the connection if the application fails while it sends.
+
+        Failure story: the store breaks off in the middle of a download. Daphne would begin a second answer, which
+        raises in the loop that removes ended requests: that loop never runs again, and the client waits without an end.
+        """
+        if self._response_started and self.channel is not None:
+            self.channel.transport.abortConnection()
+        elif not self._response_started:
+            super().handle_exception(exception)
+
     async def wait_until_taken(self) -> None:
         """Return when there is room for more, or nobody who wants it."""
         try:

@@ -215,6 +215,12 @@ API_REQUESTS_PER_MINUTE = env.int("API_REQUESTS_PER_MINUTE", default=600)
 API_REQUESTS_PER_MINUTE_PER_ADDRESS = env.int("API_REQUESTS_PER_MINUTE_PER_ADDRESS", default=1200)
 # How long a signed download address works: long enough to hand it on, short enough to be harmless in a log.
 DOWNLOAD_URL_SECONDS = env.int("DOWNLOAD_URL_SECONDS", default=3600)
+# Requests a minute for shared reports, of all people who have a link, and of one IP address; 0: any number. A page and
+# each view of its table count as views. An address may be an office: set the limit by how many people share one.
+SHARE_VIEWS_PER_MINUTE = env.int("SHARE_VIEWS_PER_MINUTE", default=600)
+SHARE_VIEWS_PER_MINUTE_PER_ADDRESS = env.int("SHARE_VIEWS_PER_MINUTE_PER_ADDRESS", default=120)
+SHARE_DOWNLOADS_PER_MINUTE = env.int("SHARE_DOWNLOADS_PER_MINUTE", default=120)
+SHARE_DOWNLOADS_PER_MINUTE_PER_ADDRESS = env.int("SHARE_DOWNLOADS_PER_MINUTE_PER_ADDRESS", default=30)
 # Webhooks go to public addresses alone, or whoever has an account could make us call our own network.
 WEBHOOKS_TO_PRIVATE_ADDRESSES = env.bool("WEBHOOKS_TO_PRIVATE_ADDRESSES", default=False)
 # The ports of public receivers: those of web servers. With any port, a person could have us knock at other people's

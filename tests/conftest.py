@@ -13,7 +13,8 @@ from django.db.models.signals import post_migrate
 from django.test import Client
 from django.utils import translation
 
-from accounts import tokens
+from accounts import bindings, tokens
+from accounts.credentials import EVERYTHING, Credentials
 from accounts.models import User
 from reports import runner
 from reports.models import Job
@@ -194,6 +195,11 @@ def imported(finished: Callable[..., Job]) -> Callable[..., Job]:
 def append(upload: Upload, data: bytes) -> Upload:
     """Send the next chunk of `upload`."""
     return parts.append(upload, offset=upload.offset, size=len(data), body=io.BytesIO(data))
+
+
+def bound_to(user: User) -> str:
+    """What signed URLs are bound to that somebody has who came with neither token nor session."""
+    return bindings.of_credentials(Credentials(user, EVERYTHING))
 
 
 def b64(text: str) -> str:

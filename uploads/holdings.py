@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from django.utils.translation import gettext as _
 
-from accounts.export import json_entry
+from accounts.export import in_batches, json_list_entry
 from accounts.holdings import Entry, Loss
 from accounts.models import User
 from uploads import lifecycle
@@ -33,7 +33,9 @@ def entries(user: User) -> Iterator[Entry]:
         "completed_at",
         "expires_at",
     )
-    yield json_entry("uploads.json", list(user.uploads.order_by("created_at").values(*fields)))
+    uploads = user.uploads.order_by("created_at")
+    described = ({name: getattr(upload, name) for name in fields} for upload in in_batches(uploads))
+    yield json_list_entry("uploads.json", lambda: described)
 
 
 def erase(user: User) -> None:

@@ -1,26 +1,21 @@
 """One's own data: taken home, or deleted with the account."""
 
-import os
-
 from allauth.core import ratelimit
 from django.contrib import messages
 from django.contrib.auth import logout
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
-from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from accounts import audit, deletion, holdings, tokens
+from accounts import deletion, holdings, tokens
 from accounts.access import require_user
-from accounts.acts import Act
-from accounts.export import archive
+from accounts.export import download
 from accounts.forms import DeletionForm
 from accounts.holdings import Loss
 from accounts.models import User
-from accounts.streaming import attachment
 
 
 @require_safe
@@ -33,12 +28,7 @@ def overview(request: HttpRequest) -> HttpResponse:
 @login_required
 def export(request: HttpRequest) -> HttpResponseBase:
     """The export. By POST, though it changes nothing: it is work that no other site's link should cause."""
-    file = archive(require_user(request))
-    audit.record(Act.DATA_EXPORTED)
-    size = file.seek(0, os.SEEK_END)
-    file.seek(0)
-    filename = f"salesagg-{timezone.now():%Y-%m-%d}.zip"
-    return attachment(file, size=size, filename=filename, content_type="application/zip")
+    return download(require_user(request))
 
 
 @sensitive_post_parameters("password")

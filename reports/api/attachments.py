@@ -10,7 +10,7 @@ from django.utils.cache import get_conditional_response
 from reports.formats import FORMATS
 from reports.models import Job
 
-CSV = FORMATS["csv"].content_type
+CSV = "text/csv"
 Make = Callable[[], HttpResponseBase]
 
 
@@ -23,7 +23,8 @@ def described(
         200: {
             "description": "The file",
             "headers": {"Content-Disposition": _header(named)},
-            "content": {content_type: {"schema": _schema(content_type)} for content_type in content_types},
+            # OpenAPI names media types without their parameters.
+            "content": {name.partition(";")[0]: {"schema": _schema(name)} for name in content_types},
         }
     }
     if sent_on:
@@ -48,11 +49,14 @@ def unless_known(request: HttpRequest, job: Job, parts: Iterable[object], make: 
     """What `make` makes of `job`, unless the caller has what it made before: 304. It is not made then.
 
     What is made depends on the job's version and on `parts`. The tag is a weak one: a workbook made twice tells two
-    times of its making.
+    times of its making. A redirect has no tag: it leads to a URL that works for a moment, and a client that is told
+    that nothing has changed would follow the old one.
     """
     etag = 'W/"' + "-".join(str(part) for part in (job.pk.hex, job.version, *parts)) + '"'
     known = get_conditional_response(request, etag=etag)
     response = make() if known is None else known
+    if 300 <= response.status_code < 400 and response.status_code != 304:
+        return response
     response["ETag"] = etag
     response["Cache-Control"] = "private, no-cache"
     return response
@@ -65,4 +69,4 @@ def _header(description: str) -> dict[str, Any]:
 def _schema(content_type: str) -> dict[str, str]:
     if content_type == FORMATS["json"].content_type:
         return {"$ref": "#/components/schemas/Result"}
-    return {"type": "string"} if content_type == CSV else {"type": "string", "format": "binary"}
+    return {"type": "string"} if content_type.startswith(CSV) else {"type": "string", "format": "binary"}

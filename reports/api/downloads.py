@@ -11,7 +11,7 @@ from accounts.api.refusals import refusals
 from accounts.api.schemas import problems
 from reports import downloads, signed
 from reports.api.attachments import described
-from reports.api.refusals import AWAY, NO_RESULT
+from reports.api.refusals import EXPORT_FAILED, NO_RESULT
 from reports.formats import FORMATS
 from reports.signed import ERRORS_FILE
 from reports.unlisted import unlisted
@@ -31,7 +31,7 @@ SAFE = "For CSV: make cells harmless that a spreadsheet might run as formulas."
             404: "`not_found`: we never made this address, or its job is gone.",
             409: NO_RESULT,
             410: "`link_ended`: it has expired; the job tells a new one.",
-            503: AWAY,
+            503: EXPORT_FAILED,
         },
         described(*(form.content_type for form in FORMATS.values()), sent_on=True),
     ),

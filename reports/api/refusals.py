@@ -2,6 +2,10 @@
 
 AWAY = "`storage_away`: the server's storage does not answer; Retry-After tells how many seconds to wait."
 BAD_OPTIONS = "`bad_options`: the columns make no sense."
+EXPORT_FAILED = (
+    "`export_failed`: the file could not be made; `storage_away`: the server's storage does not answer. Retry-After "
+    "tells how many seconds to wait."
+)
 JOB_OPEN = "`job_open`: it has not ended; cancel it first."
 NO_RESULT = "`no_result`: the job is not completed."
 UPLOAD_GONE = "`upload_gone`: the file's bytes are gone."

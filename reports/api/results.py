@@ -14,7 +14,7 @@ from reports import downloads
 from reports.api.attachments import CSV, described_conditional, unless_known
 from reports.api.downloads import SAFE
 from reports.api.jobs import load_job
-from reports.api.refusals import AWAY, NO_RESULT
+from reports.api.refusals import AWAY, EXPORT_FAILED, NO_RESULT
 from reports.formats import FORMATS
 
 router = Router(tags=["Results"], by_alias=True)
@@ -61,13 +61,18 @@ def result_csv(request: HttpRequest, job_id: uuid.UUID, safe: Safe = False) -> H
 
 @router.get(
     "/{uuid:job_id}/result.xlsx",
-    response={200: None, **problems(404, 409)},
-    openapi_extra=refusals({409: NO_RESULT}, described_conditional(FORMATS["xlsx"].content_type)),
+    response={200: None, 302: None, **problems(404, 409, 503)},
+    openapi_extra=refusals(
+        {409: NO_RESULT, 503: EXPORT_FAILED}, described_conditional(FORMATS["xlsx"].content_type, sent_on=True)
+    ),
     operation_id="getResultXlsx",
     summary="Download the result as a workbook",
 )
 def result_xlsx(request: HttpRequest, job_id: uuid.UUID) -> HttpResponseBase:
-    """Departments and months. Numbers that a spreadsheet would round are texts."""
+    """Departments and months. Numbers that a spreadsheet would round are texts.
+
+    A workbook of many departments is made once and then kept: the response to the first request begins at once, and its
+    body comes when the workbook has been made."""
     return _result(request, job_id, "xlsx")
 
 
@@ -85,13 +90,15 @@ def result_json(request: HttpRequest, job_id: uuid.UUID) -> HttpResponseBase:
 
 @router.get(
     "/{uuid:job_id}/result.parquet",
-    response={200: None, **problems(404, 409)},
-    openapi_extra=refusals({409: NO_RESULT}, described_conditional(FORMATS["parquet"].content_type)),
+    response={200: None, 302: None, **problems(404, 409, 503)},
+    openapi_extra=refusals(
+        {409: NO_RESULT, 503: EXPORT_FAILED}, described_conditional(FORMATS["parquet"].content_type, sent_on=True)
+    ),
     operation_id="getResultParquet",
     summary="Download the result as Parquet",
 )
 def result_parquet(request: HttpRequest, job_id: uuid.UUID) -> HttpResponseBase:
-    """Sales have the narrowest type that holds all of them exactly."""
+    """Sales have the narrowest type that holds all of them exactly. Made once and kept, as the workbook is."""
     return _result(request, job_id, "parquet")
 
 

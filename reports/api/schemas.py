@@ -8,6 +8,7 @@ from django.http import HttpRequest
 from django.urls import reverse
 from pydantic import ConfigDict, Field
 
+from accounts import bindings
 from accounts.api.schemas import In, Out
 from reports import columns, models, signed, words
 from reports import options as chosen
@@ -108,7 +109,7 @@ class Job(Progress):
     url: str = Field(description="The job's page.")
     download_urls: dict[str, str] = Field(
         description="Of those of `csv`, `xlsx`, `json`, `parquet` and `errors` that are there: signed, they work "
-        "without logging in.",
+        "without logging in, as long as the API token or session is valid that asked for them.",
     )
     download_urls_expire_at: datetime | None = Field(description="null when there are none.")
 
@@ -189,4 +190,5 @@ def _actions(job: models.Job, seen: Snapshot) -> list[Action]:
 
 def _address(request: HttpRequest | None, job: models.Job, file: str, until: datetime) -> str:
     assert request is not None
-    return request.build_absolute_uri(signed.path(job, file, until=until))
+    bound_to = bindings.of_request(request)
+    return request.build_absolute_uri(signed.path(job, file, until=until, bound_to=bound_to))

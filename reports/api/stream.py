@@ -7,15 +7,14 @@ from collections.abc import AsyncIterator
 from functools import partial
 from typing import Annotated
 
-from asgiref.sync import SyncToAsync, sync_to_async
-from django.db import close_old_connections
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.utils import translation
 from ninja import Header, Router
 
-from accounts import credentials, metrics
+from accounts import bindings, credentials, metrics
 from accounts.api.schemas import problems
+from accounts.streaming import release_request_thread
 from reports import admission, openstreams, watching
 from reports.api.jobs import load_job
 from reports.api.schemas import JobOut, Progress, describe, progress_of
@@ -77,6 +76,8 @@ def stream_job(
     if job.is_finished and last_event_id == str(job.version):
         # A browser's EventSource connects again whenever a stream ends; this tells it to stop.
         return HttpResponse(status=204)
+    # Looked up now: the stream, which describes the job with its signed URLs, cannot wait for the database.
+    bindings.of_request(request)
     place = openstreams.reserve(job.owner_id)
     return StreamingHttpResponse(_Events(request, job, place), content_type=CONTENT_TYPE, headers=_HEADERS)
 
@@ -97,7 +98,7 @@ class _Events:
 
     async def __aiter__(self) -> AsyncIterator[str]:
         with self._place, metrics.STREAMS.labels("sse").track_inprogress():
-            await _let_thread_go()
+            await release_request_thread()
             yield f"retry: {RETRY_MILLISECONDS}\n\n"
             allowed = partial(admission.is_good, self._proof)
             watched = watching.watch(self._job.pk, self._job.owner_id, allowed=allowed)
@@ -127,11 +128,3 @@ def _event(name: str, told: Progress) -> str:
     return f"id: {told.version}\nevent: {name}\ndata: {json.dumps(told.as_json())}\n\n"
 
 
-async def _let_thread_go() -> None:
-    """Django keeps a thread for each request, and a connection to the database with it, until the response has been
-    sent: for hours, here. Neither is needed any more. What Django does at the end makes a new thread."""
-    await sync_to_async(close_old_connections)()
-    context = SyncToAsync.thread_sensitive_context.get(None)
-    executor = SyncToAsync.context_to_thread_executor.pop(context, None) if context else None
-    if executor is not None:
-        executor.shutdown(wait=False)

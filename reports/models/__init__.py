@@ -1,6 +1,7 @@
 """What the database keeps of jobs, their results, and who is told of them."""
 
 from reports.models.customers import Customer
+from reports.models.exports import Export
 from reports.models.jobs import FINISHED, OPEN, Checkpoint, Job
 from reports.models.results import DepartmentTotal, MonthTotal, RejectedRows, Share
 from reports.models.webhooks import Delivery, Webhook
@@ -14,6 +15,7 @@ __all__ = [
     "Customer",
     "Delivery",
     "DepartmentTotal",
+    "Export",
     "Job",
     "MonthTotal",
     "RejectedRows",

@@ -12,7 +12,7 @@ from urllib.parse import unquote
 from django.conf import settings
 from django.utils.translation import gettext as _
 
-from accounts import audit, credentials, ratelimit
+from accounts import audit, bindings, credentials, ratelimit
 from accounts.acts import Via
 from accounts.audit import Origin
 from accounts.credentials import EVERYTHING, Credentials
@@ -53,6 +53,8 @@ class Caller:
     ip: str = ""
     # What the API token is called, if there is one.
     token: str = ""
+    # What signed URLs that this call returns are bound to; see `accounts.bindings`.
+    binding: str = ""
 
     async def is_still_allowed(self) -> bool:
         """Whether what it came with would still be accepted; for calls that last."""
@@ -77,7 +79,7 @@ def identify(metadata: Mapping[str, str], peer: Peer, *, scope: str) -> Caller:
     found = credentials.from_header(header) if header is not None else _without_token(peer)
     credentials.check_granted(found, scope)
     ratelimit.count_user(found.user)
-    return Caller(found.user, header, ip=ip or "", token=found.name)
+    return Caller(found.user, header, ip=ip or "", token=found.name, binding=bindings.of_credentials(found))
 
 
 def current() -> Caller:

@@ -13,6 +13,7 @@ from accounts.ownership import load_owned
 from reports import signed
 from reports.api.schemas import progress_of
 from reports.models import Job
+from reports.rpc import callers
 from reports.rpc.errors import Invalid
 from reports.rpc.stubs.sales_pb2 import JobError, JobStatus, UploadResponse
 from reports.snapshots import Snapshot, describe
@@ -70,7 +71,7 @@ def upload_response(job: Job, *, seconds: float) -> UploadResponse:
 
 
 def _address(job: Job, file: str, until: datetime) -> str:
-    return f"{settings.SITE_URL}{signed.path(job, file, until=until)}"
+    return f"{settings.SITE_URL}{signed.path(job, file, until=until, bound_to=callers.current().binding)}"
 
 
 def _timestamp(moment: datetime) -> Timestamp:

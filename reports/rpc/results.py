@@ -9,7 +9,7 @@ from django.utils.translation import gettext as _
 from accounts import audit, numbers, streaming
 from accounts.acts import Act
 from accounts.errors import Refusal
-from reports import downloads
+from reports import downloads, exports
 from reports.formats import FORMATS
 from reports.models import Job
 from reports.rpc.errors import Invalid
@@ -39,8 +39,14 @@ def whole(job: Job, file: str) -> bytes:
     return bytes(data)
 
 
+async def prepare(job: Job, file: str) -> None:
+    """Wait without a thread until a worker has made `file`, if it has to. Raises `Refusal` (503)."""
+    await exports.prepare(job, FILES.get(file or DEFAULT_FILE))
+
+
 async def pieces(job: Job, file: str) -> AsyncGenerator[bytes, None]:
-    """The same piece by piece, of whatever size it is. Raises `Refusal` (400, 409)."""
+    """The same piece by piece, of whatever size it is. Raises `Refusal` (400, 409, 503)."""
+    await prepare(job, file)
     reader = _read(job, file)
     reading: asyncio.Task[bytes | None] | None = None
     try:

@@ -68,6 +68,7 @@ class SalesService(sales_pb2_grpc.SalesServiceServicer):
 
     async def DownloadResult(self, request: DownloadRequest, context: Context) -> DownloadResponse:  # noqa: N802
         job = await in_thread(load_job, request.result_id, callers.current().user, field="result_id")
+        await results.prepare(job, request.file)
         return DownloadResponse(data=await in_thread(results.whole, job, request.file))
 
     async def StreamResult(  # noqa: N802

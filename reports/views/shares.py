@@ -42,7 +42,7 @@ def revoke(request: HttpRequest, pk: uuid.UUID, share: uuid.UUID) -> HttpRespons
 @require_safe
 def shared(request: HttpRequest, token: str) -> HttpResponse:
     """The report as whoever has the link sees it: totals and downloads, no rows of the file itself, nothing to do."""
-    job = shares.open_share(token)
+    job = shares.open_for_view(token, request)
     shares.note_reading(token, job)
     context = report_of(job, request.GET, base=reverse("shared", args=[token]))
     return render(request, "reports/shared.html", context)
@@ -51,11 +51,12 @@ def shared(request: HttpRequest, token: str) -> HttpResponse:
 @unlisted
 @require_safe
 def shared_table(request: HttpRequest, token: str) -> HttpResponse:
-    context = table_of(shares.open_share(token), request.GET, base=reverse("shared", args=[token]))
+    context = table_of(shares.open_for_view(token, request), request.GET, base=reverse("shared", args=[token]))
     return render(request, "reports/_table.html", context)
 
 
 @unlisted
 @require_safe
 def shared_result(request: HttpRequest, token: str, kind: str) -> HttpResponseBase:
-    return downloads.result(shares.open_share(token), kind, safe=wants_safe(request), request=request)
+    job = shares.open_for_download(token, request)
+    return downloads.result(job, kind, safe=wants_safe(request), request=request)

@@ -17,7 +17,7 @@ from accounts.models import ApiToken, AuditEntry, User
 from reports import lifecycle, shares, signed
 from reports.models import Customer, Job
 from tests.accounts.conftest import text
-from tests.conftest import PASSWORD, MakeUpload, b64
+from tests.conftest import PASSWORD, MakeUpload, b64, bound_to
 from tests.files import HEADER
 from tests.uploads.conftest import Tus
 
@@ -116,7 +116,7 @@ def test_files_downloads_and_links_are_noted(ann: Client, user: User, finished: 
     for _twice in range(2):
         Client(REMOTE_ADDR="192.0.2.9").get(f"/shared/{shares.token(share)}/")
         ann.get(f"/shared/{shares.token(share)}/")
-    Client().get(f"/api/downloads/{signed.token(job.pk, 'result.csv', until=signed.expiry())}/result.csv").close()
+    Client().get(signed.path(job, "result.csv", until=signed.expiry(), bound_to=bound_to(user))).close()
     ann.post(f"/jobs/{job.pk}/shares/{share.pk}/revoke")
     ann.post(f"/files/{job.upload_id}/delete")
     noted = [(entry.action, entry.actor == user, entry.label) for entry in AuditEntry.objects.order_by("pk")]

@@ -1,10 +1,14 @@
 """The result and the rejected rows as downloads, in every form."""
 
+import contextlib
 import csv
 import io
 import json
+import random
+import re
 from collections.abc import Callable
 from decimal import Decimal
+from itertools import product
 from typing import Any
 
 import pyarrow.parquet
@@ -15,7 +19,8 @@ from django.db import connections
 from django.test import AsyncClient, Client
 
 from accounts.models import User
-from reports import downloads, formats, runner
+from reports import downloads, formats, runner, safe_csv
+from reports.engine.records import line
 from reports.models import Job
 from reports.safe_csv import cell
 from tests.conftest import MakeUpload
@@ -65,16 +70,64 @@ def test_the_plain_csv_is_what_the_worker_stored_byte_for_byte(finished: Finishe
 
 
 def test_the_safe_csv_has_no_cell_that_a_spreadsheet_would_run(finished: Finished) -> None:
-    expected = 'Department Name,Total Number of Sales\n\'=1+1,5\nBooks,4000\n"K,öln",6\nToys,3\n'
+    expected = '"Department Name","Total Number of Sales"\n"\'=1+1","5"\n"Books","4000"\n"K,öln","6"\n"Toys","3"\n'
     assert result(finished(DATA), "csv", safe=True).decode() == expected
 
 
-@pytest.mark.parametrize("value", ["=1", "+1+1", "-x", "@SUM(A1)", "\t=1", "\r=1", "-1-1"])
+@pytest.mark.parametrize("value", ["=1", "+1+1", "-x", "@SUM(A1)", "-1-1", "\tx", "\nx", "＝1", "＋1", "－1", "＠x"])
 def test_a_cell_that_may_be_a_formula_becomes_text(value: str) -> None:
     assert cell(value) == f"'{value}"
 
 
-@pytest.mark.parametrize("value", ["", "x=1", "-12", "-12.50", "4", " =1"])
+# What a spreadsheet begins a formula with, after what it may skip.
+FORMULA = re.compile(r"[\s\x00\"]*[=+\-@＝＋－＠]")
+PARTS = [
+    "=1",
+    "+1",
+    "-x",
+    "@x",
+    "＝1",
+    "\t",
+    "\r",
+    "\n",
+    "\r\n",
+    ";",
+    ",",
+    "|",
+    '"',
+    "'",
+    " ",
+    "\0",
+    "x",
+    "-5",
+    "\ufeff",
+]
+
+
+def is_harmless(found: str) -> bool:
+    return not FORMULA.match(found) or bool(re.fullmatch(r"-\d+(\.\d+)?", found))
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
+def test_the_safe_csv_is_safe_whatever_delimiter_it_is_split_at(delimiter: str) -> None:
+    values = ["".join(parts) for size in (1, 2, 3) for parts in product(PARTS, repeat=size)]
+    random.Random(17).shuffle(values)
+    records = [values[start : start + 3] for start in range(0, len(values), 3)]
+    plain = "".join(line(["1", *record]) for record in records).encode()
+    safe = b"".join(safe_csv.pieces(io.BytesIO(plain))).decode()
+    split = list(csv.reader(io.StringIO(safe, newline=""), delimiter=delimiter))
+    assert [found for record in split for found in record if not is_harmless(found)] == []
+    if delimiter == ",":
+        assert len(split) == len(records)
+
+
+def test_a_long_hostile_cell_is_made_safe_in_one_pass() -> None:
+    # Read once for each of its delimiters, this would take hours.
+    for part in ("\t", ";", '"', " ", ";-", "-"):
+        assert cell(part * 300_000 + "=x").endswith("=x")
+
+
+@pytest.mark.parametrize("value", ["", "x=1", "-12", "-12.50", "4", "Toys - Books", "2024-01-01", "'=1", "a; b"])
 def test_other_cells_and_negative_numbers_stay(value: str) -> None:
     assert cell(value) == value
 
@@ -150,11 +203,31 @@ def test_a_workbook_goes_on_on_another_sheet_when_one_is_full(
 def test_amounts_keep_their_places_everywhere(amounts: Callable[[bytes], Job]) -> None:
     job = amounts(HEADER.encode() + b"Toys,2024-01-01,12.50\nBooks,2024-01-01,-3\n")
     assert result(job, "csv").decode().splitlines()[1:] == ["Books,-3.00", "Toys,12.50"]
-    assert result(job, "csv", safe=True) == result(job, "csv")
+    assert result(job, "csv", safe=True).decode().splitlines()[1:] == ['"Books","-3.00"', '"Toys","12.50"']
     assert json.loads(result(job, "json"))["total"] == "9.50"
     table = pyarrow.parquet.read_table(io.BytesIO(result(job, "parquet")))
     assert table.column(1).to_pylist() == [Decimal("-3.00"), Decimal("12.50")]
     assert sheets(result(job, "xlsx"))["Departments"][1:] == [["Books", -3.0, 1.0], ["Toys", 12.5, 1.0]]
+
+
+@pytest.mark.parametrize("safe", [False, True])
+def test_the_csv_says_that_it_is_utf8(ann: Client, finished: Finished, safe: bool) -> None:
+    job = finished(DATA)
+    for path in ("result.csv", "rejected.csv"):
+        with contextlib.closing(ann.get(f"/jobs/{job.pk}/{path}", {"safe": "1"} if safe else {})) as response:
+            assert response["Content-Type"] == "text/csv; charset=utf-8"
+
+
+@pytest.mark.parametrize("kind", formats.FORMATS)
+@pytest.mark.parametrize("safe", [False, True])
+def test_a_name_of_any_length_is_in_every_download(finished: Finished, kind: str, safe: bool) -> None:
+    name = "=" + "x" * 200_000
+    data = result(finished(f"{HEADER}{name},2024-01-01,3\n".encode()), kind, safe=safe)
+    if kind == "xlsx":
+        # As much as a cell may have.
+        assert sheets(data)["Departments"][1][0] == name[:32_767]
+    elif kind != "parquet":
+        assert name.encode() in data
 
 
 def test_rejected_rows_have_a_safe_form_too(finished: Finished) -> None:

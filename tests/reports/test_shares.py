@@ -1,13 +1,18 @@
 """Links to a report: made, opened by anybody, expired, revoked."""
 
 import contextlib
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from typing import Any
 
 import pytest
+from django.db import connections
 from django.test import Client
 from django.utils import timezone
 
+from accounts.errors import Refusal
 from accounts.models import User
 from reports import shares
 from reports.models import Job, Share
@@ -47,6 +52,7 @@ def test_its_owner_makes_a_link_and_finds_it_on_the_page(ann: Client, job: Job) 
 def test_whoever_has_it_sees_totals_and_downloads_but_no_rows_and_nothing_to_do(link: str) -> None:
     page = nobody.get(link).content.decode()
     assert "4,000" in page
+    assert f'class="btn btn-primary" href="{link}result.csv?safe=1"' in page
     assert f'href="{link}result.csv"' in page
     assert "the date is not a day" in page
     for hidden in ("Secret shop", "rejected.csv", "Run again", "Remove", "Make a link", "ann@example.org"):
@@ -93,7 +99,73 @@ def test_an_address_that_we_never_made_is_none(link: str, change: Callable[[str]
 
 def test_a_link_ends_with_its_report(ann: Client, job: Job, link: str) -> None:
     ann.post(f"/jobs/{job.pk}/remove")
-    assert nobody.get(link).status_code == 410
+    assert nobody.get(link).status_code == 404
+
+
+@pytest.mark.parametrize("path", ["", "table", "result.csv", "result.xlsx"])
+def test_a_locked_account_has_no_links(user: User, link: str, path: str) -> None:
+    User.objects.filter(pk=user.pk).update(is_active=False)
+    never = nobody.get(f"/shared/x/{path}")
+    locked = nobody.get(link + path)
+    assert (locked.status_code, locked.json()["code"]) == (404, "not_found")
+    assert locked.json()["detail"] == never.json()["detail"]
+    User.objects.filter(pk=user.pk).update(is_active=True)
+    assert opened(link + path) == 200
+
+
+def test_an_ended_link_of_a_locked_account_is_none_either(user: User, link: str) -> None:
+    Share.objects.update(revoked_at=timezone.now())
+    User.objects.filter(pk=user.pk).update(is_active=False)
+    assert nobody.get(link).status_code == 404
+
+
+def limited(address: str, **headers: str) -> tuple[int, str]:
+    response = nobody.get(address, **headers)
+    response.close()
+    assert response.status_code == 200 or 0 < int(response["Retry-After"]) <= 60
+    return response.status_code, headers.get("REMOTE_ADDR", "")
+
+
+@pytest.mark.parametrize(("path", "what"), [("", "VIEWS"), ("table", "VIEWS"), ("result.json", "DOWNLOADS")])
+def test_requests_for_a_link_are_limited_whoever_sends_them(link: str, settings: Any, path: str, what: str) -> None:
+    setattr(settings, f"SHARE_{what}_PER_MINUTE", 3)
+    answers = [limited(link + path, REMOTE_ADDR=f"192.0.2.{number}")[0] for number in range(5)]
+    # A minute may end in between.
+    assert answers.count(429) >= 1
+    assert answers[:3] == [200, 200, 200]
+
+
+@pytest.mark.parametrize(("path", "what"), [("", "VIEWS"), ("result.csv", "DOWNLOADS")])
+def test_requests_for_links_are_limited_for_each_ip_address(job: Job, settings: Any, path: str, what: str) -> None:
+    setattr(settings, f"SHARE_{what}_PER_MINUTE_PER_ADDRESS", 2)
+    links = [f"/shared/{shares.token(shares.create(job, days=7))}/{path}" for _ in range(5)]
+    assert [limited(link, REMOTE_ADDR="192.0.2.1")[0] for link in links].count(429) >= 1
+    assert limited(links[0], REMOTE_ADDR="192.0.2.2")[0] == 200
+
+
+def test_a_person_is_told_on_a_page_when_to_come_back(link: str, settings: Any) -> None:
+    settings.SHARE_VIEWS_PER_MINUTE = 1
+    answers = [nobody.get(link, headers={"Accept": "text/html"}) for _ in range(4)]
+    [refusal, *_others] = [answer for answer in answers if answer.status_code == 429]
+    assert "Wait" in refusal.content.decode()
+    assert "Retry-After" in refusal
+
+
+def test_the_limit_of_links_holds_when_many_are_made_at_once(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shares, "MAX_VALID", 2)
+    ready = threading.Barrier(8)
+
+    def make(_number: int) -> None:
+        ready.wait(20)
+        try:
+            with contextlib.suppress(Refusal):
+                shares.create(job, days=1)
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(make, range(8)))
+    assert shares.valid(job).count() == 2
 
 
 @pytest.mark.parametrize("days", ["0", "365", "x", ""])

@@ -20,6 +20,8 @@ async def application(scope: dict[str, Any], receive: Any, send: Any) -> None:
     if scope["path"] == "/told":
         await send({"type": "http.response.body", "body": json.dumps(told).encode()})
         return
+    if scope["path"].startswith("/fail/"):
+        await _fail(int(scope["path"].removeprefix("/fail/")), send)
     pouring = asyncio.create_task(_pour(int(scope["path"].strip("/")), send))
     leaving = asyncio.create_task(_left(receive))
     await asyncio.wait((pouring, leaving), return_when=asyncio.FIRST_COMPLETED)
@@ -36,6 +38,12 @@ async def _pour(pieces: int, send: Any) -> None:
         # As an application does that reads what it sends from somewhere.
         await asyncio.sleep(0)
     await send({"type": "http.response.body"})
+
+
+async def _fail(pieces: int, send: Any) -> None:
+    for _number in range(pieces):
+        await send({"type": "http.response.body", "body": PIECE, "more_body": True})
+    raise RuntimeError("the store breaks off")
 
 
 async def _left(receive: Any) -> None:

@@ -19,7 +19,7 @@ from accounts.models import ApiToken, User
 from reports import shares, signed
 from reports.models import Customer, Delivery, Job, Webhook
 from salesagg.api import api
-from tests.conftest import MakeUpload, MakeUser
+from tests.conftest import MakeUpload, MakeUser, bound_to
 from tests.reports.test_downloads import content
 from uploads.models import Upload
 
@@ -58,7 +58,10 @@ class World:
 
     def download(self) -> dict[str, str]:
         job = self.finished(GOOD)
-        return {"token": signed.token(job.pk, "result.csv", until=signed.expiry()), "file": "result.csv"}
+        return {
+            "token": signed.token(job.pk, "result.csv", until=signed.expiry(), bound_to=bound_to(job.owner)),
+            "file": "result.csv",
+        }
 
     def file(self) -> dict[str, str]:
         return {"file_key": str(self.finished(GOOD).upload_id)}

@@ -85,3 +85,12 @@ def test_a_client_that_takes_nothing_at_all_is_left(server: Server) -> None:
         with pytest.raises(ConnectionResetError):
             while client.recv(MIB):
                 pass
+
+
+def test_an_answer_that_fails_in_the_middle_never_looks_complete(server: Server) -> None:
+    # Twice: the second answer needs the loop of Daphne's that looks for those that have failed.
+    for _attempt in range(2):
+        with requests.get(f"http://127.0.0.1:{server.port}/fail/3", timeout=20, stream=True) as answer:
+            assert answer.status_code == 200
+            with pytest.raises(requests.exceptions.ChunkedEncodingError):
+                list(answer.iter_content(MIB))

@@ -106,5 +106,6 @@ def test_the_command_says_what_it_did(make_upload: MakeUpload, capsys: pytest.Ca
         "ended uploads emptied: 0",
         "orphan objects deleted: 0",
         "files of no job deleted: 0",
+        "exports of no job forgotten: 0",
         "unfinished objects deleted: 0",
     ]

@@ -4,7 +4,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from reports import results
+from reports import exports, results
 from uploads import cleanup, lifecycle
 
 
@@ -16,4 +16,5 @@ class Command(BaseCommand):
         self.stdout.write(f"ended uploads emptied: {cleanup.remove_leftovers()}")
         self.stdout.write(f"orphan objects deleted: {cleanup.remove_orphans()}")
         self.stdout.write(f"files of no job deleted: {results.remove_orphans()}")
+        self.stdout.write(f"exports of no job forgotten: {exports.remove_orphans()}")
         self.stdout.write(f"unfinished objects deleted: {cleanup.remove_unfinished('uploads', 'jobs')}")

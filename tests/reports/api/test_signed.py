@@ -6,10 +6,13 @@ from urllib.parse import urlsplit
 
 import pytest
 from django.test import Client
+from django.utils import timezone
 
+from accounts import tokens
 from accounts.models import User
 from reports import lifecycle, signed
 from reports.models import Job
+from tests.conftest import bound_to
 from tests.files import HEADER
 from tests.reports.test_downloads import content
 
@@ -67,7 +70,8 @@ def test_it_stays_the_same_for_a_while_and_tells_when_it_ends(api: Client, job: 
     told = api.get(f"/api/jobs/{job.pk}").json()
     until = signed.expiry()
     assert told["downloadUrlsExpireAt"] == until.isoformat().replace("+00:00", "Z")
-    assert signed.token(job.pk, "result.csv", until=until) == signed.token(job.pk, "result.csv", until=until)
+    again = api.get(f"/api/jobs/{job.pk}").json()
+    assert told["downloadUrls"] == again["downloadUrls"]
     assert signed.expiry().timestamp() % signed.GRAIN_SECONDS == 0
 
 
@@ -128,3 +132,45 @@ def test_it_is_only_read(addresses: dict[str, str]) -> None:
 def test_an_open_job_has_addresses_of_what_is_there(api: Client, make_job: MakeJob) -> None:
     job = make_job(DATA)
     assert api.get(f"/api/jobs/{job.pk}").json()["downloadUrls"] == {}
+
+
+def test_it_ends_with_the_token_that_asked_for_it(user: User, job: Job, addresses: dict[str, str]) -> None:
+    content(nobody.get(addresses["csv"]))
+    tokens.revoke(user.api_tokens.get())
+    for address in addresses.values():
+        assert refused(nobody.get(address)) == (410, "link_ended")
+
+
+def test_it_ends_when_the_token_expires(user: User, job: Job, addresses: dict[str, str]) -> None:
+    user.api_tokens.update(expires_at=timezone.now())
+    assert refused(nobody.get(addresses["csv"])) == (410, "link_ended")
+
+
+def test_it_outlives_other_tokens_and_sessions(user: User, ann: Client, job: Job, addresses: dict[str, str]) -> None:
+    other = tokens.issue(user, name="other")
+    tokens.revoke(user.api_tokens.get(name="other"))
+    assert other
+    ann.post("/accounts/logout/")
+    content(nobody.get(addresses["csv"]))
+
+
+def test_it_ends_with_the_session_that_asked_for_it(ann: Client, job: Job) -> None:
+    url = ann.get(f"/api/jobs/{job.pk}").json()["downloadUrls"]["csv"]
+    content(nobody.get(url))
+    ann.post("/accounts/logout/")
+    assert refused(nobody.get(url)) == (410, "link_ended")
+
+
+def test_it_ends_with_the_password_of_the_session_that_asked_for_it(user: User, ann: Client, job: Job) -> None:
+    url = ann.get(f"/api/jobs/{job.pk}").json()["downloadUrls"]["csv"]
+    user.set_password("another long phrase")
+    user.save()
+    assert refused(nobody.get(url)) == (410, "link_ended")
+
+
+def test_without_token_or_session_it_ends_with_the_password(user: User, job: Job) -> None:
+    url = signed.path(job, "result.csv", until=signed.expiry(), bound_to=bound_to(user))
+    content(nobody.get(url))
+    user.set_password("another long phrase")
+    user.save()
+    assert refused(nobody.get(url)) == (410, "link_ended")
