@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from django.conf import settings
 from django.db import transaction
 from django.db.models import F, Sum
-from django.db.models.functions import Coalesce
+from django.db.models.functions import Coalesce, Greatest
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -25,6 +25,10 @@ logger = logging.getLogger(__name__)
 State = Upload.State
 # Uploads whose bytes are there, or still coming.
 STORED = (State.RECEIVING, State.COMPLETE)
+# What each part counts at least against the quota: a block of a file system. The first parts of an upload are counted
+# by their bytes alone, so that small files count what people see.
+PART_COST_BYTES = 4096
+FREE_PARTS = 16
 
 
 def create(owner: User, *, length: int | None, metadata: str = "", keep: bool = False) -> Upload:
@@ -57,13 +61,21 @@ def create(owner: User, *, length: int | None, metadata: str = "", keep: bool = 
 
 
 def tell_length(upload: Upload, length: int) -> Upload:
-    """Fix the length of an upload that had deferred it. Raises `Refusal` (400, 410, 413)."""
+    """Fix the length of an upload that had deferred it. Raises `Refusal` (400, 410, 413).
+
+    The quota is checked and the length recorded while the owner's row is held. Failure story: two uploads, or two
+    requests for one upload, set their lengths at once. Each saw the quota without the other, and both fitted.
+    """
     check_length(length)
-    if length < upload.offset:
-        raise Refusal("bad_length", f"{upload.offset} bytes have come already; the length is less.", status=400)
-    if upload.length is None:
-        check_quota(upload.owner, more=length - upload.offset)
-    Upload.objects.filter(pk=upload.pk, length=None, state=State.RECEIVING, offset__lte=length).update(length=length)
+    with transaction.atomic():
+        owner = hold_owner(upload.owner_id)
+        upload.refresh_from_db()
+        if length < upload.offset:
+            raise Refusal("bad_length", f"{upload.offset} bytes have come already; the length is less.", status=400)
+        if upload.length is None and upload.state == State.RECEIVING:
+            check_quota(owner, more=length - upload.offset)
+        unset = Upload.objects.filter(pk=upload.pk, length=None, state=State.RECEIVING, offset__lte=length)
+        unset.update(length=length)
     upload.refresh_from_db()
     if upload.length != length:
         if upload.state != State.RECEIVING:
@@ -130,10 +142,38 @@ def expiry() -> datetime:
 
 
 def stored_by(owner: User) -> int:
-    """Bytes that `owner` stores, unfinished uploads counted at their announced length."""
-    reserved = Coalesce(F("length"), F("offset"))
+    """Bytes that `owner` stores, unfinished uploads counted at their announced length, and uploads of many small parts
+    at what their parts cost."""
+    parts_cost = (F("part_count") - FREE_PARTS) * PART_COST_BYTES
+    reserved = Greatest(Coalesce(F("length"), F("offset")), parts_cost)
     kept = owner.uploads.filter(state__in=STORED)
     return kept.aggregate(used=Sum(reserved))["used"] or 0
+
+
+def growth(upload: Upload, *, by: int) -> int:
+    """How much more `upload` counts against the quota with another part of `by` bytes: nothing, usually, where the
+    length is known, since the length was counted when it became known."""
+    before = _counted(upload.length, upload.offset, upload.part_count)
+    return _counted(upload.length, upload.offset + by, upload.part_count + 1) - before
+
+
+def reserve(upload: Upload, *, by: int) -> None:
+    """Check the quota for a part of `by` bytes that the current transaction commits. Raises `Refusal` (404, 413).
+
+    The owner's row is held until the part is recorded. Failure story: four chunks of uploads of unknown length arrive
+    at once. Each saw the quota without the other three, and 24 MB were stored under a quota of 10.
+    """
+    if growth(upload, by=by) <= 0:
+        return
+    owner = hold_owner(upload.owner_id)
+    # The length may have been set, and so counted, since the upload was loaded.
+    now = Upload.objects.filter(pk=upload.pk).first()
+    if now is not None:
+        check_quota(owner, more=growth(now, by=by))
+
+
+def _counted(length: int | None, offset: int, part_count: int) -> int:
+    return max(offset if length is None else length, (part_count - FREE_PARTS) * PART_COST_BYTES)
 
 
 def check_length(length: int) -> None:
@@ -144,7 +184,11 @@ def check_length(length: int) -> None:
 
 
 def check_quota(owner: User, *, more: int) -> None:
-    """Raise `Refusal` (413) when `more` bytes would exceed what `owner` may store."""
+    """Raise `Refusal` (413) when `more` bytes would exceed what `owner` may store.
+
+    The check holds only while the caller holds the owner's row."""
+    if more <= 0:
+        return
     used = stored_by(owner)
     if used + more > settings.QUOTA_BYTES:
         raise Refusal(
