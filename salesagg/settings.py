@@ -156,7 +156,13 @@ TEMPLATES = [
 # hold up whoever comes to the same rows. More than the slowest storage takes for one file; 0, for a PgBouncer that does
 # not take start-up options: never.
 IDLE_TRANSACTION_SECONDS = env.float("IDLE_TRANSACTION_SECONDS", default=60.0)
-DATABASES = backends.databases(DATABASE_URL, DATA_DIR, idle_transaction_seconds=IDLE_TRANSACTION_SECONDS)
+# Parts, results and SQLite's commits are on the disk before a client gets its answer, so that a loss of power loses
+# nothing that was acknowledged. Off where speed matters more than that, such as tests; a crash of the process alone
+# loses nothing either way.
+SYNC_UPLOADS = env.bool("SYNC_UPLOADS", default=True)
+DATABASES = backends.databases(
+    DATABASE_URL, DATA_DIR, idle_transaction_seconds=IDLE_TRANSACTION_SECONDS, sync=SYNC_UPLOADS
+)
 CHANNEL_LAYERS = backends.channel_layers(REDIS_URL)
 CACHES = backends.caches(REDIS_URL)
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
@@ -242,7 +248,7 @@ DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="Salesagg <salesagg@l
 # --- Files
 
 STORAGES = {
-    "default": backends.file_storage(STORAGE_URL, DATA_DIR),
+    "default": backends.file_storage(STORAGE_URL, DATA_DIR, sync=SYNC_UPLOADS),
     "staticfiles": {
         "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
         if DEBUG

@@ -18,7 +18,7 @@ from accounts.numbers import size
 from accounts.ownership import hold_owner
 from uploads import cleanup
 from uploads.metadata import filename_in, parse, wants_keeping
-from uploads.models import Upload
+from uploads.models import Removal, Upload
 from uploads.signals import upload_created, upload_removed, upload_removing
 
 logger = logging.getLogger(__name__)
@@ -101,15 +101,12 @@ def delete(upload: Upload) -> None:
         if there is None or there.state not in STORED:
             raise gone(there or upload)
         named = any(answer for _receiver, answer in upload_removing.send(Upload, upload=there))
-        abandon(there)
+        abandon(there, whole=not named)
         _record(Act.FILE_DELETED, there)
         there.state = State.CANCELLED
         transaction.on_commit(lambda: upload_removed.send_robust(Upload, upload=there))
-    if named:
-        cleanup.remove_parts(there)
-        logger.info("upload %s lost its bytes", there.pk)
-    else:
-        remove(there)
+    cleanup.begin_removal(there)
+    logger.info("upload %s deleted", there.pk)
 
 
 def let_go(upload: Upload) -> None:
@@ -118,16 +115,21 @@ def let_go(upload: Upload) -> None:
     upload.keep = False
 
 
-def abandon(upload: Upload) -> None:
-    """Accept nothing more for `upload` and count it no more; for a transaction that ends with its last reader."""
-    Upload.objects.filter(pk=upload.pk, state__in=STORED).update(state=State.CANCELLED)
+def abandon(upload: Upload, *, whole: bool = True) -> None:
+    """Accept nothing more for `upload` and count it no more; for a transaction that ends with its last reader.
+
+    From here on the sweep deletes its bytes, and with `whole` its row, if nobody does before.
+    """
+    with transaction.atomic():
+        # Held, since the sweep may be deleting it.
+        if Upload.objects.select_for_update().filter(pk=upload.pk).first() is not None:
+            Upload.objects.filter(pk=upload.pk, state__in=STORED).update(state=State.CANCELLED)
+            Removal.objects.update_or_create(upload=upload, defaults={"whole": whole})
 
 
 def remove(upload: Upload) -> None:
-    """Delete an ended upload, its bytes first: what fails is still named, and `uploads.cleanup` tries it again."""
-    cleanup.remove_parts(upload)
-    Upload.objects.filter(pk=upload.pk).delete()
-    logger.info("upload %s removed", upload.pk)
+    """Delete an upload that was abandoned, its bytes first. Of a file of many parts the rest is left to the sweep."""
+    cleanup.begin_removal(upload)
 
 
 def expire_overdue() -> int:
@@ -222,9 +224,10 @@ def _end(upload: Upload, state: State, *, from_states: tuple[State, ...]) -> boo
             upload.refresh_from_db()
             return False
         upload.refresh_from_db()
+        Removal.objects.get_or_create(upload=upload)
         if state == State.CANCELLED:
             _record(Act.UPLOAD_CANCELLED, upload)
         transaction.on_commit(lambda: upload_removed.send_robust(Upload, upload=upload))
-    cleanup.remove_parts(upload)
+    cleanup.begin_removal(upload)
     logger.info("upload %s %s at offset %d", upload.pk, state, upload.offset)
     return True

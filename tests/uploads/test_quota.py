@@ -64,7 +64,7 @@ def slow_check(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     def checked(*args: Any, **kwargs: Any) -> None:
         check(*args, **kwargs)
         with suppress(threading.BrokenBarrierError):
-            barrier.wait(timeout=1)
+            barrier.wait(timeout=3)
 
     monkeypatch.setattr(lifecycle, "check_quota", checked)
     yield
