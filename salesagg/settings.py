@@ -211,7 +211,7 @@ HEADLESS_JWT_REFRESH_TOKEN_EXPIRES_IN = 14 * 24 * 3600
 # --- Programs
 
 # Requests a minute to the API that one person's programs may make, and that may come from one address; 0: any number.
-# They stop a program that asks in a loop without a pause. Chunks of uploads are not counted.
+# They stop a program that asks in a loop without a pause. Uploads have limits of their own, below.
 API_REQUESTS_PER_MINUTE = env.int("API_REQUESTS_PER_MINUTE", default=600)
 API_REQUESTS_PER_MINUTE_PER_ADDRESS = env.int("API_REQUESTS_PER_MINUTE_PER_ADDRESS", default=1200)
 # How long a signed download address works: long enough to hand it on, short enough to be harmless in a log.
@@ -307,6 +307,16 @@ MAX_UPLOAD_BYTES = env.int("MAX_UPLOAD_BYTES", default=10**12)
 QUOTA_BYTES = env.int("QUOTA_BYTES", default=2 * 10**12)
 # An unfinished upload that has received nothing for this long is given up, its parts removed.
 UPLOAD_EXPIRES_HOURS = env.int("UPLOAD_EXPIRES_HOURS", default=72)
+# Unfinished uploads that one person may have at a time. Each holds a row, and its parts until it expires.
+MAX_UNFINISHED_UPLOADS = env.int("MAX_UNFINISHED_UPLOADS", default=500)
+# Uploads that one person may begin in a minute, and that may be begun from one address; 0: any number. Browsers begin
+# one for each file, so this is a folder of 600 files.
+UPLOADS_PER_MINUTE = env.int("UPLOADS_PER_MINUTE", default=600)
+UPLOADS_PER_MINUTE_PER_ADDRESS = env.int("UPLOADS_PER_MINUTE_PER_ADDRESS", default=1200)
+# Requests to /uploads/ a minute, of which most are chunks, of one person and from one address; 0: any number. 200 MB/s
+# in chunks of 1 MiB are 11,500 a minute, and browsers send larger ones. They stop a client that sends bytes one by one.
+CHUNKS_PER_MINUTE = env.int("CHUNKS_PER_MINUTE", default=20_000)
+CHUNKS_PER_MINUTE_PER_ADDRESS = env.int("CHUNKS_PER_MINUTE_PER_ADDRESS", default=40_000)
 # Where in the storage a person's programs or operators put files for us to read where they are; `{user}` is the number
 # of the person, so that nobody imports what is another's. Empty: nothing can be imported.
 IMPORT_PREFIX = env.str("IMPORT_PREFIX", default="imports/{user}/")

@@ -35,7 +35,7 @@ def create(owner: User, *, length: int | None, metadata: str = "", keep: bool = 
     """Create an upload of `length` bytes (None: told later) for `owner`, and all that listeners make with it.
 
     `keep` is for a file that is stored for its own sake; the metadata may ask for it too, by ``keep`` with ``true``.
-    The length is reserved against the owner's quota in the same transaction. Raises `Refusal` (400, 413).
+    The length is reserved against the owner's quota in the same transaction. Raises `Refusal` (400, 413, 429).
     """
     pairs = parse(metadata)
     filename = filename_in(pairs)
@@ -44,6 +44,7 @@ def create(owner: User, *, length: int | None, metadata: str = "", keep: bool = 
     with transaction.atomic():
         # Two uploads that start at once must not both fit into the quota's last gap: the second waits here.
         hold_owner(owner.pk)
+        _check_unfinished(owner)
         check_quota(owner, more=length or 0)
         upload = Upload.objects.create(
             owner=owner,
@@ -202,6 +203,18 @@ def check_quota(owner: User, *, more: int) -> None:
                 "more": size(more),
             },
             status=413,
+        )
+
+
+def _check_unfinished(owner: User) -> None:
+    """Raise `Refusal` (429) when another unfinished upload of `owner` would be one too many."""
+    if owner.uploads.filter(state=State.RECEIVING).count() >= settings.MAX_UNFINISHED_UPLOADS:
+        message = _("You have %(count)s unfinished uploads, and more are not possible. Finish or cancel some first.")
+        raise Refusal(
+            "too_many_uploads",
+            message % {"count": settings.MAX_UNFINISHED_UPLOADS},
+            status=429,
+            headers={"Retry-After": "30"},
         )
 
 
