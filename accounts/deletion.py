@@ -23,13 +23,15 @@ logger = logging.getLogger(__name__)
 CLOSED = f"{UNUSABLE_PASSWORD_PREFIX}closed"
 # How often each process looks for unfinished deletions; what failed will often fail again a moment later.
 LOOK_SECONDS = 300
+# A person waits for the answer; the sweep deletes what is left then.
+AT_ONCE_SECONDS = 10.0
 _looked_at = -float(LOOK_SECONDS)
 
 
 def delete(user: User) -> bool:
     """Close the account and erase everything; returns whether that is done, or left to the sweep."""
     close(user)
-    return finish(user)
+    return finish(user, seconds=AT_ONCE_SECONDS)
 
 
 def close(user: User) -> None:
@@ -43,10 +45,13 @@ def close(user: User) -> None:
     logger.info("account %s closed, to be deleted", user.pk)
 
 
-def finish(user: User) -> bool:
-    """Erase what a closed account still has; returns whether nothing is left. Never raises: it can be done again."""
+def finish(user: User, *, seconds: float = float("inf")) -> bool:
+    """Erase what a closed account still has, for about so many seconds; returns whether nothing is left. Never raises:
+    it can be done again."""
     try:
-        _erase(user)
+        if not _erase(user, until=time.monotonic() + seconds):
+            logger.info("account %s has much to delete; the sweep continues", user.pk)
+            return False
     except Exception:
         logger.exception("deleting account %s is not finished; it will be tried again", user.pk)
         return False
@@ -64,9 +69,11 @@ def finish_all() -> None:
         finish(user)
 
 
-def _erase(user: User) -> None:
+def _erase(user: User, *, until: float) -> bool:
     gone = False
     while not gone:
+        if time.monotonic() > until:
+            return False
         with audit.silence():
             holdings.erase(user)
         with transaction.atomic():
@@ -76,3 +83,4 @@ def _erase(user: User) -> None:
             if closed is not None and gone:
                 audit.forget(closed)
                 closed.delete()
+    return True

@@ -34,6 +34,24 @@ def count_address(request: HttpRequest) -> None:
         _consume_address(address)
 
 
+def count_upload(request: HttpRequest, user: User) -> None:
+    """Count the creation of an upload, for `user` and for the address. Raises `Refusal` (429)."""
+    _consume(f"uploads:user:{user.pk}", limit=settings.UPLOADS_PER_MINUTE)
+    if address := address_of(request):
+        _consume(f"uploads:address:{address}", limit=settings.UPLOADS_PER_MINUTE_PER_ADDRESS)
+
+
+def count_chunk(user: User) -> None:
+    """Count a request to /uploads/ for `user`. Raises `Refusal` (429)."""
+    _consume(f"chunks:user:{user.pk}", limit=settings.CHUNKS_PER_MINUTE)
+
+
+def count_chunk_address(request: HttpRequest) -> None:
+    """Count a request to /uploads/ for its address, before anything is known of its user. Raises `Refusal` (429)."""
+    if address := address_of(request):
+        _consume(f"chunks:address:{address}", limit=settings.CHUNKS_PER_MINUTE_PER_ADDRESS)
+
+
 def address_of(request: HttpRequest) -> str:
     """From where a request comes; a network of IPv6 is one address. Empty as behind a server on a Unix socket: nobody
     has one then, and all of them are not one caller."""
@@ -70,8 +88,7 @@ def _consume(who: str, *, limit: int) -> None:
     window, into = divmod(time.time(), WINDOW_SECONDS)
     key = f"ratelimit:{who}:{window:.0f}"
     try:
-        cache.add(key, 0, timeout=2 * WINDOW_SECONDS)
-        count = cache.incr(key)
+        count = _count(key)
     except ValueError:
         # Thrown out of the cache between the two: it is full, and the count begins anew.
         return
@@ -91,3 +108,13 @@ def _consume(who: str, *, limit: int) -> None:
             status=429,
             headers={"Retry-After": str(wait)},
         )
+
+
+def _count(key: str) -> int:
+    """Add one to the counter `key`, which is made by the first request of its minute."""
+    try:
+        return int(cache.incr(key))
+    except ValueError:
+        # Of two first requests at once only one makes it.
+        cache.add(key, 0, timeout=2 * WINDOW_SECONDS)
+    return int(cache.incr(key))

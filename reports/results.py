@@ -8,7 +8,7 @@ from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 
 from reports.models import Export, Job, RejectedRows
-from uploads import cleanup, streams
+from uploads import cleanup, ranges, streams
 from uploads.cleanup import listing, remove_folder
 
 EXPORT_PREFIX = "export-"
@@ -45,8 +45,7 @@ def remove_strays(job_id: uuid.UUID, *, keep: Iterable[str]) -> None:
 def remove_all(job_id: uuid.UUID) -> None:
     """Delete all files of a job that is no more."""
     folder = f"jobs/{job_id}"
-    for file in listing(folder)[1]:
-        default_storage.delete(f"{folder}/{file}")
+    ranges.delete(f"{folder}/{file}" for file in listing(folder)[1])
     remove_folder(folder)
 
 

@@ -20,8 +20,9 @@ from django.core.exceptions import ImproperlyConfigured
 Settings = dict[str, Any]
 
 
-def databases(url: str, data_dir: Path, *, idle_transaction_seconds: float = 0) -> Settings:
+def databases(url: str, data_dir: Path, *, idle_transaction_seconds: float = 0, sync: bool = True) -> Settings:
     """Django's ``DATABASES``. PostgreSQL ends a transaction that does nothing for `idle_transaction_seconds`; 0: never.
+    With `sync`, SQLite has a transaction on the disk when its commit returns; PostgreSQL does so by itself.
 
     Failure story: a worker is frozen in the middle of a commit (its machine is suspended, or lost without a word).
     Its transaction would hold the rows that it has written for as long, and whoever comes to the same rows, such as
@@ -34,7 +35,8 @@ def databases(url: str, data_dir: Path, *, idle_transaction_seconds: float = 0) 
         database["OPTIONS"] = {
             "transaction_mode": "IMMEDIATE",
             "timeout": 20,
-            "init_command": "PRAGMA journal_mode=WAL;PRAGMA synchronous=NORMAL;",
+            # NORMAL loses the last transactions when the power fails: offsets that clients know, revoked tokens.
+            "init_command": f"PRAGMA journal_mode=WAL;PRAGMA synchronous={'FULL' if sync else 'NORMAL'};",
         }
         # Threads and processes share the tests' database as they share the real one; an in-memory one could not be.
         database["TEST"] = {"NAME": str(data_dir.resolve() / "test.sqlite3")}
@@ -126,13 +128,14 @@ def caches(redis_url: str) -> Settings:
     }
 
 
-def file_storage(url: str, data_dir: Path) -> Settings:
-    """The ``default`` entry of Django's ``STORAGES``, where parts and results are kept."""
+def file_storage(url: str, data_dir: Path, *, sync: bool = True) -> Settings:
+    """The ``default`` entry of Django's ``STORAGES``, where parts and results are kept. With `sync`, a stored file is on
+    the disk; S3 does so by itself."""
     if not url:
         location = data_dir.resolve() / "files"
         # Only this process's user reads people's data.
         options = {"location": str(location), "file_permissions_mode": 0o600, "directory_permissions_mode": 0o700}
-        return {"BACKEND": "django.core.files.storage.FileSystemStorage", "OPTIONS": options}
+        return {"BACKEND": "uploads.local.Storage", "OPTIONS": options | {"sync": sync}}
     parts = urlsplit(url)
     if parts.scheme != "s3" or not parts.hostname:
         raise ImproperlyConfigured("STORAGE_URL must look like s3://KEY:SECRET@bucket?endpoint_url=…&region=….")

@@ -43,6 +43,9 @@ class Limits(Out):
     upload_expires_hours: int = Field(description="An unfinished upload that receives nothing for so long is given up.")
     quota_bytes: int = Field(description="What you may store at a time.")
     used_bytes: int = Field(description="What you store, unfinished uploads counted at their announced length.")
+    max_unfinished_uploads: int = Field(description="How many of your uploads may be unfinished at a time.")
+    uploads_per_minute: int | None = Field(description="How many you may begin; null: any number.")
+    chunks_per_minute: int | None = Field(description="Requests to `/uploads/` of yours; null: any number.")
     max_open_jobs: int = Field(description="How many of your jobs may be pending or processing at a time.")
     open_jobs: int = Field(description="How many are.")
     requests_per_minute: int | None = Field(description="Of yours; null: any number. Chunks of uploads do not count.")
@@ -69,6 +72,9 @@ def limits_of(user: User) -> Limits:
         upload_expires_hours=settings.UPLOAD_EXPIRES_HOURS,
         quota_bytes=settings.QUOTA_BYTES,
         used_bytes=holdings.usage(user),
+        max_unfinished_uploads=settings.MAX_UNFINISHED_UPLOADS,
+        uploads_per_minute=settings.UPLOADS_PER_MINUTE or None,
+        chunks_per_minute=settings.CHUNKS_PER_MINUTE or None,
         max_open_jobs=settings.MAX_OPEN_JOBS,
         open_jobs=Job.objects.filter(owner=user, status__in=OPEN).count(),
         requests_per_minute=settings.API_REQUESTS_PER_MINUTE or None,

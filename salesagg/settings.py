@@ -162,7 +162,13 @@ TEMPLATES = [
 # hold up whoever comes to the same rows. More than the slowest storage takes for one file; 0, for a PgBouncer that does
 # not take start-up options: never.
 IDLE_TRANSACTION_SECONDS = env.float("IDLE_TRANSACTION_SECONDS", default=60.0)
-DATABASES = backends.databases(DATABASE_URL, DATA_DIR, idle_transaction_seconds=IDLE_TRANSACTION_SECONDS)
+# Parts, results and SQLite's commits are on the disk before a client gets its answer, so that a loss of power loses
+# nothing that was acknowledged. Off where speed matters more than that, such as tests; a crash of the process alone
+# loses nothing either way.
+SYNC_UPLOADS = env.bool("SYNC_UPLOADS", default=True)
+DATABASES = backends.databases(
+    DATABASE_URL, DATA_DIR, idle_transaction_seconds=IDLE_TRANSACTION_SECONDS, sync=SYNC_UPLOADS
+)
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     private_files.make_database(Path(DATABASES["default"]["NAME"]))
 CHANNEL_LAYERS = backends.channel_layers(REDIS_URL)
@@ -210,7 +216,7 @@ HEADLESS_JWT_REFRESH_TOKEN_EXPIRES_IN = 14 * 24 * 3600
 # --- Programs
 
 # Requests a minute to the API that one person's programs may make, and that may come from one address; 0: any number.
-# They stop a program that asks in a loop without a pause. Chunks of uploads are not counted.
+# They stop a program that asks in a loop without a pause. Uploads have limits of their own, below.
 API_REQUESTS_PER_MINUTE = env.int("API_REQUESTS_PER_MINUTE", default=600)
 API_REQUESTS_PER_MINUTE_PER_ADDRESS = env.int("API_REQUESTS_PER_MINUTE_PER_ADDRESS", default=1200)
 # How long a signed download address works: long enough to hand it on, short enough to be harmless in a log.
@@ -258,7 +264,7 @@ DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="Salesagg <salesagg@l
 # --- Files
 
 STORAGES = {
-    "default": backends.file_storage(STORAGE_URL, DATA_DIR),
+    "default": backends.file_storage(STORAGE_URL, DATA_DIR, sync=SYNC_UPLOADS),
     "staticfiles": {
         "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
         if DEBUG
@@ -317,6 +323,16 @@ MAX_UPLOAD_BYTES = env.int("MAX_UPLOAD_BYTES", default=10**12)
 QUOTA_BYTES = env.int("QUOTA_BYTES", default=2 * 10**12)
 # An unfinished upload that has received nothing for this long is given up, its parts removed.
 UPLOAD_EXPIRES_HOURS = env.int("UPLOAD_EXPIRES_HOURS", default=72)
+# Unfinished uploads that one person may have at a time. Each holds a row, and its parts until it expires.
+MAX_UNFINISHED_UPLOADS = env.int("MAX_UNFINISHED_UPLOADS", default=500)
+# Uploads that one person may begin in a minute, and that may be begun from one address; 0: any number. Browsers begin
+# one for each file, so this is a folder of 600 files.
+UPLOADS_PER_MINUTE = env.int("UPLOADS_PER_MINUTE", default=600)
+UPLOADS_PER_MINUTE_PER_ADDRESS = env.int("UPLOADS_PER_MINUTE_PER_ADDRESS", default=1200)
+# Requests to /uploads/ a minute, of which most are chunks, of one person and from one address; 0: any number. 200 MB/s
+# in chunks of 1 MiB are 11,500 a minute, and browsers send larger ones. They stop a client that sends bytes one by one.
+CHUNKS_PER_MINUTE = env.int("CHUNKS_PER_MINUTE", default=20_000)
+CHUNKS_PER_MINUTE_PER_ADDRESS = env.int("CHUNKS_PER_MINUTE_PER_ADDRESS", default=40_000)
 # Where in the storage a person's programs or operators put files for us to read where they are; `{user}` is the number
 # of the person, so that nobody imports what is another's. Empty: nothing can be imported.
 IMPORT_PREFIX = env.str("IMPORT_PREFIX", default="imports/{user}/")

@@ -32,6 +32,8 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None
     os.environ["SECRET_KEY"] = "for tests alone"
     os.environ["DEBUG"] = "0"
     os.environ.setdefault("LOG_LEVEL", "WARNING")
+    # No test cuts the power, and each commit would wait for the disk. Those about it switch it on.
+    os.environ.setdefault("SYNC_UPLOADS", "0")
     given = {name: os.environ.pop(name, "") for name in ("DATABASE_URL", "REDIS_URL", "STORAGE_URL")}
     asked = early_config.known_args_namespace
     # Those of xdist have its options too.

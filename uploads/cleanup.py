@@ -1,6 +1,7 @@
 """Removing bytes that nobody needs any more."""
 
 import logging
+import time
 from collections.abc import Callable
 from datetime import timedelta
 from itertools import islice
@@ -9,26 +10,66 @@ from django.core.exceptions import SuspiciousFileOperation
 from django.core.files.storage import default_storage
 from django.utils import timezone
 
+from accounts.errors import Refusal
 from uploads import ranges
-from uploads.models import Part, Upload
+from uploads.models import Part, Removal, Upload
 
 logger = logging.getLogger(__name__)
 # An object younger than this may belong to a chunk that is about to be committed.
 ORPHAN_AGE = timedelta(hours=6)
-# Files that the database is asked about at a time.
-PAGE = 500
+# Files that are deleted, or that the database is asked about, at a time. S3 deletes as many by one request.
+PAGE = 1000
+# How long one sweep deletes. Workers have other things to do too.
+SWEEP_SECONDS = 10.0
 
 
-def remove_parts(upload: Upload) -> None:
-    """Delete the parts of an upload that has ended, objects first: what fails is still named and can be tried again.
+def begin_removal(upload: Upload) -> None:
+    """Delete the first page of the parts of an upload that has ended. Of a file of many parts the sweep deletes the
+    rest: a client waits for the answer meanwhile, and 100 GB are some thousand parts."""
+    removal = Removal.objects.select_related("upload").filter(upload=upload.pk).first()
+    # If there is none, the sweep was faster.
+    if removal is not None:
+        _remove_page(removal)
 
-    Borrowed objects stay: they are not ours.
+
+def finish_removals(*, seconds: float = SWEEP_SECONDS) -> int:
+    """Delete what ended uploads still have, for about so many seconds; returns how many uploads were finished.
+
+    Several workers may do so at once: what one has deleted is nothing to the other.
     """
-    for part in upload.parts.all():
-        if not part.borrowed:
-            default_storage.delete(part.storage_name)
-        part.delete()
-    remove_folder(upload.parts_folder)
+    until = time.monotonic() + seconds
+    finished = 0
+    for removal in Removal.objects.select_related("upload")[:PAGE]:
+        try:
+            while not _remove_page(removal):
+                if time.monotonic() > until:
+                    return finished
+        except (OSError, Refusal):
+            # The storage is unavailable, or one file cannot be deleted. The others need not wait for it.
+            logger.exception("upload %s: its bytes are not all deleted", removal.upload_id)
+        else:
+            finished += 1
+        if time.monotonic() > until:
+            break
+    return finished
+
+
+def _remove_page(removal: Removal) -> bool:
+    """Delete some parts of an upload, objects first: what fails is still named and is tried again. Returns whether none
+    is left. Borrowed objects stay: they are not ours."""
+    parts = list(Part.objects.filter(upload=removal.upload_id).values_list("pk", "storage_name", "borrowed")[:PAGE])
+    if parts:
+        ranges.delete(name for _pk, name, borrowed in parts if not borrowed)
+        Part.objects.filter(pk__in=[pk for pk, _name, _borrowed in parts]).delete()
+    if len(parts) == PAGE:
+        return False
+    remove_folder(removal.upload.parts_folder)
+    if removal.whole:
+        Upload.objects.filter(pk=removal.upload_id).delete()
+        logger.info("upload %s removed", removal.upload_id)
+    else:
+        Removal.objects.filter(pk=removal.pk).delete()
+    return True
 
 
 def remove_orphans() -> int:
@@ -47,10 +88,11 @@ def remove_strays(folder: str, named: Callable[[list[str]], set[str]]) -> int:
     before = timezone.now() - ORPHAN_AGE
     old = (name for name, stored in ranges.walk(folder) if stored < before)
     while page := list(islice(old, PAGE)):
-        for name in sorted(set(page) - named(page)):
-            default_storage.delete(name)
+        strays = sorted(set(page) - named(page))
+        ranges.delete(strays)
+        for name in strays:
             logger.info("%s was nobody's and is deleted", name)
-            removed += 1
+        removed += len(strays)
     return removed
 
 
@@ -65,12 +107,14 @@ def named_by_parts(names: list[str]) -> set[str]:
 
 
 def remove_leftovers() -> int:
-    """Delete the parts that an ended upload still has, its removal having been cut short; returns how many uploads."""
+    """Delete the parts that an ended upload still has, its removal having been cut short; returns how many uploads.
+
+    Versions before had no rows for removals, and left such parts.
+    """
     ended = Upload.objects.filter(state__in=[Upload.State.EXPIRED, Upload.State.CANCELLED], parts__isnull=False)
-    uploads = list(ended.distinct())
-    for upload in uploads:
-        remove_parts(upload)
-    return len(uploads)
+    for upload in ended.filter(removal=None).distinct():
+        Removal.objects.get_or_create(upload=upload)
+    return finish_removals(seconds=float("inf"))
 
 
 def listing(folder: str) -> tuple[list[str], list[str]]:

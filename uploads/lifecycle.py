@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from django.conf import settings
 from django.db import transaction
 from django.db.models import F, Sum
-from django.db.models.functions import Coalesce
+from django.db.models.functions import Coalesce, Greatest
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -18,20 +18,24 @@ from accounts.numbers import size
 from accounts.ownership import hold_owner
 from uploads import cleanup
 from uploads.metadata import filename_in, parse, wants_keeping
-from uploads.models import Upload
+from uploads.models import Removal, Upload
 from uploads.signals import upload_created, upload_removed, upload_removing
 
 logger = logging.getLogger(__name__)
 State = Upload.State
 # Uploads whose bytes are there, or still coming.
 STORED = (State.RECEIVING, State.COMPLETE)
+# What each part counts at least against the quota: a block of a file system. The first parts of an upload are counted
+# by their bytes alone, so that small files count what people see.
+PART_COST_BYTES = 4096
+FREE_PARTS = 16
 
 
 def create(owner: User, *, length: int | None, metadata: str = "", keep: bool = False) -> Upload:
     """Create an upload of `length` bytes (None: told later) for `owner`, and all that listeners make with it.
 
     `keep` is for a file that is stored for its own sake; the metadata may ask for it too, by ``keep`` with ``true``.
-    The length is reserved against the owner's quota in the same transaction. Raises `Refusal` (400, 413).
+    The length is reserved against the owner's quota in the same transaction. Raises `Refusal` (400, 413, 429).
     """
     pairs = parse(metadata)
     filename = filename_in(pairs)
@@ -40,6 +44,7 @@ def create(owner: User, *, length: int | None, metadata: str = "", keep: bool = 
     with transaction.atomic():
         # Two uploads that start at once must not both fit into the quota's last gap: the second waits here.
         hold_owner(owner.pk)
+        _check_unfinished(owner)
         check_quota(owner, more=length or 0)
         upload = Upload.objects.create(
             owner=owner,
@@ -57,13 +62,21 @@ def create(owner: User, *, length: int | None, metadata: str = "", keep: bool = 
 
 
 def tell_length(upload: Upload, length: int) -> Upload:
-    """Fix the length of an upload that had deferred it. Raises `Refusal` (400, 410, 413)."""
+    """Fix the length of an upload that had deferred it. Raises `Refusal` (400, 410, 413).
+
+    The quota is checked and the length recorded while the owner's row is held. Failure story: two uploads, or two
+    requests for one upload, set their lengths at once. Each saw the quota without the other, and both fitted.
+    """
     check_length(length)
-    if length < upload.offset:
-        raise Refusal("bad_length", f"{upload.offset} bytes have come already; the length is less.", status=400)
-    if upload.length is None:
-        check_quota(upload.owner, more=length - upload.offset)
-    Upload.objects.filter(pk=upload.pk, length=None, state=State.RECEIVING, offset__lte=length).update(length=length)
+    with transaction.atomic():
+        owner = hold_owner(upload.owner_id)
+        upload.refresh_from_db()
+        if length < upload.offset:
+            raise Refusal("bad_length", f"{upload.offset} bytes have come already; the length is less.", status=400)
+        if upload.length is None and upload.state == State.RECEIVING:
+            check_quota(owner, more=length - upload.offset)
+        unset = Upload.objects.filter(pk=upload.pk, length=None, state=State.RECEIVING, offset__lte=length)
+        unset.update(length=length)
     upload.refresh_from_db()
     if upload.length != length:
         if upload.state != State.RECEIVING:
@@ -89,15 +102,12 @@ def delete(upload: Upload) -> None:
         if there is None or there.state not in STORED:
             raise gone(there or upload)
         named = any(answer for _receiver, answer in upload_removing.send(Upload, upload=there))
-        abandon(there)
+        abandon(there, whole=not named)
         _record(Act.FILE_DELETED, there)
         there.state = State.CANCELLED
         transaction.on_commit(lambda: upload_removed.send_robust(Upload, upload=there))
-    if named:
-        cleanup.remove_parts(there)
-        logger.info("upload %s lost its bytes", there.pk)
-    else:
-        remove(there)
+    cleanup.begin_removal(there)
+    logger.info("upload %s deleted", there.pk)
 
 
 def let_go(upload: Upload) -> None:
@@ -106,16 +116,21 @@ def let_go(upload: Upload) -> None:
     upload.keep = False
 
 
-def abandon(upload: Upload) -> None:
-    """Accept nothing more for `upload` and count it no more; for a transaction that ends with its last reader."""
-    Upload.objects.filter(pk=upload.pk, state__in=STORED).update(state=State.CANCELLED)
+def abandon(upload: Upload, *, whole: bool = True) -> None:
+    """Accept nothing more for `upload` and count it no more; for a transaction that ends with its last reader.
+
+    From here on the sweep deletes its bytes, and with `whole` its row, if nobody does before.
+    """
+    with transaction.atomic():
+        # Held, since the sweep may be deleting it.
+        if Upload.objects.select_for_update().filter(pk=upload.pk).first() is not None:
+            Upload.objects.filter(pk=upload.pk, state__in=STORED).update(state=State.CANCELLED)
+            Removal.objects.update_or_create(upload=upload, defaults={"whole": whole})
 
 
 def remove(upload: Upload) -> None:
-    """Delete an ended upload, its bytes first: what fails is still named, and `uploads.cleanup` tries it again."""
-    cleanup.remove_parts(upload)
-    Upload.objects.filter(pk=upload.pk).delete()
-    logger.info("upload %s removed", upload.pk)
+    """Delete an upload that was abandoned, its bytes first. Of a file of many parts the rest is left to the sweep."""
+    cleanup.begin_removal(upload)
 
 
 def expire_overdue() -> int:
@@ -130,10 +145,38 @@ def expiry() -> datetime:
 
 
 def stored_by(owner: User) -> int:
-    """Bytes that `owner` stores, unfinished uploads counted at their announced length."""
-    reserved = Coalesce(F("length"), F("offset"))
+    """Bytes that `owner` stores, unfinished uploads counted at their announced length, and uploads of many small parts
+    at what their parts cost."""
+    parts_cost = (F("part_count") - FREE_PARTS) * PART_COST_BYTES
+    reserved = Greatest(Coalesce(F("length"), F("offset")), parts_cost)
     kept = owner.uploads.filter(state__in=STORED)
     return kept.aggregate(used=Sum(reserved))["used"] or 0
+
+
+def growth(upload: Upload, *, by: int) -> int:
+    """How much more `upload` counts against the quota with another part of `by` bytes: nothing, usually, where the
+    length is known, since the length was counted when it became known."""
+    before = _counted(upload.length, upload.offset, upload.part_count)
+    return _counted(upload.length, upload.offset + by, upload.part_count + 1) - before
+
+
+def reserve(upload: Upload, *, by: int) -> None:
+    """Check the quota for a part of `by` bytes that the current transaction commits. Raises `Refusal` (404, 413).
+
+    The owner's row is held until the part is recorded. Failure story: four chunks of uploads of unknown length arrive
+    at once. Each saw the quota without the other three, and 24 MB were stored under a quota of 10.
+    """
+    if growth(upload, by=by) <= 0:
+        return
+    owner = hold_owner(upload.owner_id)
+    # The length may have been set, and so counted, since the upload was loaded.
+    now = Upload.objects.filter(pk=upload.pk).first()
+    if now is not None:
+        check_quota(owner, more=growth(now, by=by))
+
+
+def _counted(length: int | None, offset: int, part_count: int) -> int:
+    return max(offset if length is None else length, (part_count - FREE_PARTS) * PART_COST_BYTES)
 
 
 def check_length(length: int) -> None:
@@ -144,7 +187,11 @@ def check_length(length: int) -> None:
 
 
 def check_quota(owner: User, *, more: int) -> None:
-    """Raise `Refusal` (413) when `more` bytes would exceed what `owner` may store."""
+    """Raise `Refusal` (413) when `more` bytes would exceed what `owner` may store.
+
+    The check holds only while the caller holds the owner's row."""
+    if more <= 0:
+        return
     used = stored_by(owner)
     if used + more > settings.QUOTA_BYTES:
         raise Refusal(
@@ -156,6 +203,18 @@ def check_quota(owner: User, *, more: int) -> None:
                 "more": size(more),
             },
             status=413,
+        )
+
+
+def _check_unfinished(owner: User) -> None:
+    """Raise `Refusal` (429) when another unfinished upload of `owner` would be one too many."""
+    if owner.uploads.filter(state=State.RECEIVING).count() >= settings.MAX_UNFINISHED_UPLOADS:
+        message = _("You have %(count)s unfinished uploads, and more are not possible. Finish or cancel some first.")
+        raise Refusal(
+            "too_many_uploads",
+            message % {"count": settings.MAX_UNFINISHED_UPLOADS},
+            status=429,
+            headers={"Retry-After": "30"},
         )
 
 
@@ -178,9 +237,10 @@ def _end(upload: Upload, state: State, *, from_states: tuple[State, ...]) -> boo
             upload.refresh_from_db()
             return False
         upload.refresh_from_db()
+        Removal.objects.get_or_create(upload=upload)
         if state == State.CANCELLED:
             _record(Act.UPLOAD_CANCELLED, upload)
         transaction.on_commit(lambda: upload_removed.send_robust(Upload, upload=upload))
-    cleanup.remove_parts(upload)
+    cleanup.begin_removal(upload)
     logger.info("upload %s %s at offset %d", upload.pk, state, upload.offset)
     return True

@@ -26,6 +26,7 @@ class Upload(models.Model):
     filename = models.CharField(max_length=255, help_text="As the client named it. Shown, never used as a path.")
     length = models.BigIntegerField(null=True, help_text="Bytes in all; empty while the client defers it.")
     offset = models.BigIntegerField(default=0, help_text="Bytes received and committed.")
+    part_count = models.BigIntegerField(default=0, db_default=0, help_text="Parts committed.")
     state = models.CharField(max_length=16, choices=State, default=State.RECEIVING)
     metadata = models.TextField(blank=True, help_text="The Upload-Metadata header, as sent.")
     keep = models.BooleanField(
@@ -70,6 +71,9 @@ class Part(models.Model):
     offset = models.BigIntegerField(help_text="Where in the file its first byte stands.")
     size = models.BigIntegerField(help_text="Bytes.")
     sha256 = models.CharField(max_length=64, blank=True, help_text="Empty for a borrowed part.")
+    block_digests = models.BinaryField(
+        null=True, help_text="The digests of its blocks, as `uploads.blocks` makes them; empty for a part of one block."
+    )
     storage_name = models.CharField(max_length=1024, help_text="The name the storage gave it.")
     borrowed = models.BooleanField(default=False, help_text="Somebody else's object, read where it is.")
     edition = models.CharField(
@@ -87,3 +91,18 @@ class Part(models.Model):
 
     def __str__(self) -> str:
         return f"{self.size} bytes at {self.offset}"
+
+
+class Removal(models.Model):
+    """An upload whose bytes are to be deleted. The row is there from the moment the upload ends until its last byte is
+    gone, so that a process that dies in between, or a file of many parts, leaves the rest to the sweep."""
+
+    upload = models.OneToOneField(Upload, on_delete=models.CASCADE, related_name="removal")
+    whole = models.BooleanField(default=False, help_text="The upload's own row is deleted too, after its bytes.")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["pk"]
+
+    def __str__(self) -> str:
+        return str(self.upload_id)

@@ -6,7 +6,6 @@ other is told 409 and its object is deleted. Nothing has to be unlocked after a 
 object that no part names, which `uploads.cleanup` finds.
 """
 
-import hashlib
 import logging
 import uuid
 from collections.abc import Iterator
@@ -22,6 +21,7 @@ from django.utils import timezone
 from accounts import metrics
 from accounts.errors import Refusal
 from uploads import lifecycle
+from uploads.blocks import BlockHashes
 from uploads.checksum import Expected
 from uploads.models import Part, Upload
 from uploads.signals import part_stored, upload_completed
@@ -29,6 +29,10 @@ from uploads.storage import StorageFull, is_full
 
 logger = logging.getLogger(__name__)
 READ_SIZE = 1024 * 1024
+# An upload may have this many parts of any size, and one more for each of these many bytes. A client may send what it
+# has for the moment, however little; one that sends a whole file byte by byte is refused.
+FREE_PARTS = 1000
+BYTES_A_PART = 64 * 1024
 
 
 @dataclass(frozen=True)
@@ -38,6 +42,7 @@ class StoredChunk:
     name: str
     size: int
     sha256: str
+    block_digests: bytes | None
 
 
 def append(upload: Upload, *, offset: int, size: int, body: IO[bytes], checksum: Expected | None = None) -> Upload:
@@ -45,16 +50,20 @@ def append(upload: Upload, *, offset: int, size: int, body: IO[bytes], checksum:
 
     Raises `Refusal`: 409 when the upload has moved on from `offset`, 410 when it is over, 413 when the chunk would
     exceed its length, what a file may have, or the owner's quota, 460 when `checksum` does not match, 400 when `body`
-    ends early, 507 when the storage is full. After any of them earlier parts are as they were.
+    ends early or the upload's chunks are too small, 507 when the storage is full. After any of them earlier parts are
+    as they were.
     """
     check_offset(upload, offset)
     if upload.length is not None and offset + size > upload.length:
         raise Refusal("too_large", f"The upload ends at byte {upload.length}; this chunk would exceed it.", status=413)
     if upload.length is None:
         lifecycle.check_length(offset + size)
-        lifecycle.check_quota(upload.owner, more=size)
     if size == 0:
         return finish_if_whole(upload)
+    _check_part_count(upload, offset + size)
+    if more := lifecycle.growth(upload, by=size):
+        # The commit decides. This refuses what cannot fit before it is stored.
+        lifecycle.check_quota(upload.owner, more=more)
     chunk = _store(upload, offset=offset, size=size, body=body, checksum=checksum)
     try:
         _commit(upload, offset, chunk)
@@ -80,6 +89,17 @@ def check_offset(upload: Upload, offset: int) -> None:
         raise lifecycle.gone(upload)
     if offset != upload.offset:
         raise _moved_on(upload)
+
+
+def _check_part_count(upload: Upload, end: int) -> None:
+    """Raise `Refusal` (400) when a part up to `end` would be one too many. The last part of a file may have any size.
+
+    Each part costs a file and a row. Without this limit somebody stores a file of 1 MB as a million files.
+    """
+    if end == upload.length or upload.part_count < FREE_PARTS + end // BYTES_A_PART:
+        return
+    message = f"The upload has {upload.part_count} parts already. Send chunks of at least {BYTES_A_PART} bytes."
+    raise Refusal("chunks_too_small", message, status=400)
 
 
 def finish_if_whole(upload: Upload) -> Upload:
@@ -113,7 +133,8 @@ def _store(upload: Upload, *, offset: int, size: int, body: IO[bytes], checksum:
     except Refusal:
         default_storage.delete(name)
         raise
-    return StoredChunk(name=name, size=size, sha256=source.sha256.hexdigest())
+    hashes = source.hashes
+    return StoredChunk(name=name, size=size, sha256=hashes.sha256, block_digests=hashes.block_digests())
 
 
 def _full(upload: Upload, offset: int) -> StorageFull:
@@ -125,10 +146,11 @@ def _full(upload: Upload, offset: int) -> StorageFull:
 def _commit(upload: Upload, offset: int, chunk: StoredChunk) -> None:
     end = offset + chunk.size
     with transaction.atomic():
+        lifecycle.reserve(upload, by=chunk.size)
         moved = (
             Upload.objects.filter(pk=upload.pk, offset=offset, state=Upload.State.RECEIVING)
             .filter(Q(length=None) | Q(length__gte=end))
-            .update(offset=end, expires_at=lifecycle.expiry())
+            .update(offset=end, part_count=F("part_count") + 1, expires_at=lifecycle.expiry())
         )
         if moved != 1:
             try:
@@ -138,7 +160,14 @@ def _commit(upload: Upload, offset: int, chunk: StoredChunk) -> None:
                 raise lifecycle.gone(upload) from None
             check_offset(upload, offset)
             raise _moved_on(upload)
-        Part.objects.create(upload=upload, offset=offset, size=chunk.size, sha256=chunk.sha256, storage_name=chunk.name)
+        Part.objects.create(
+            upload=upload,
+            offset=offset,
+            size=chunk.size,
+            sha256=chunk.sha256,
+            block_digests=chunk.block_digests,
+            storage_name=chunk.name,
+        )
         transaction.on_commit(lambda: part_stored.send_robust(Upload, upload=upload))
         finish_if_whole(upload)
 
@@ -160,7 +189,7 @@ class _HashedBody(File[bytes]):
         self._announced = size
         self._checksum = checksum
         self.received = 0
-        self.sha256 = hashlib.sha256()
+        self.hashes = BlockHashes()
 
     @property
     def size(self) -> int:
@@ -170,7 +199,7 @@ class _HashedBody(File[bytes]):
         left = self._announced - self.received
         data: bytes = self._body.read(left if size < 0 else min(size, left)) if left else b""
         self.received += len(data)
-        self.sha256.update(data)
+        self.hashes.update(data)
         if self._checksum is not None:
             self._checksum.hash.update(data)
         return data

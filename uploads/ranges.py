@@ -6,7 +6,7 @@ An *edition* tells what was in an object when it was looked at: S3's ETag; in a 
 import errno
 import os
 import stat
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -86,6 +86,15 @@ def together(read_one: Callable[[T], bytes], items: Sequence[T]) -> Iterator[byt
         return
     with ThreadPoolExecutor(min(len(items), AT_ONCE), thread_name_prefix="ranges") as pool:
         yield from pool.map(read_one, items)
+
+
+def delete(names: Iterable[str]) -> None:
+    """Delete these objects; what is not there is deleted already."""
+    if is_remote():
+        _remote().delete_many(list(names))
+        return
+    for name in names:
+        default_storage.delete(name)
 
 
 def download_url(name: str, *, filename: str, content_type: str, seconds: int) -> str:

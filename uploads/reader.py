@@ -1,8 +1,8 @@
-"""Reading an upload's bytes back, across its parts."""
+"""Reading an upload's bytes back, across its parts. Every byte that is returned was compared with its hash."""
 
 from typing import NamedTuple
 
-from uploads import ranges
+from uploads import blocks, ranges
 from uploads.models import Part, Upload
 
 
@@ -12,6 +12,14 @@ class PartLost(Exception):
     def __init__(self, offset: int) -> None:
         super().__init__(f"The upload's bytes at offset {offset} are no longer in the storage.")
         self.offset = offset
+
+
+class PartDamaged(PartLost):
+    """The bytes at `offset` are not those that were received: their hash is another."""
+
+    def __init__(self, offset: int) -> None:
+        super().__init__(offset)
+        self.args = (f"The upload's bytes at offset {offset} are damaged in the storage.",)
 
 
 class PartChanged(PartLost):
@@ -31,15 +39,13 @@ class _Stretch(NamedTuple):
 
 
 def read(upload: Upload, start: int, size: int) -> bytes:
-    """The `size` bytes from `start` on; they must have been received. Raises `PartLost`, and
-    `uploads.storage.StorageAway`."""
+    """The `size` bytes from `start` on; they must have been received. Raises `PartLost`, `PartDamaged`, `PartChanged`,
+    and `uploads.storage.StorageAway`."""
     end = start + size
     wanted = _stretches(_parts_between(upload, start, end), start, end)
     pieces: list[bytes] = []
     position = start
     for stretch, piece in zip(wanted, ranges.together(_read, wanted), strict=False):
-        if len(piece) != stretch.size:
-            raise PartLost(position + len(piece))
         pieces.append(piece)
         position += stretch.size
     if position != end:
@@ -68,8 +74,16 @@ def _parts_between(upload: Upload, start: int, end: int) -> list[Part]:
 
 
 def _read(stretch: _Stretch) -> bytes:
+    """The bytes of `stretch`, read in whole blocks and verified."""
     part = stretch.part
+    start, end = blocks.around(part, stretch.start, stretch.size)
     try:
-        return ranges.read(part.storage_name, stretch.start, stretch.size, edition=part.edition)
+        data = ranges.read(part.storage_name, start, end - start, edition=part.edition)
     except ranges.NotThere:
         raise (PartChanged if part.borrowed else PartLost)(part.offset) from None
+    if len(data) < end - start:
+        raise PartLost(part.offset + start + len(data))
+    damaged = blocks.first_damaged(part, start, data)
+    if damaged is not None:
+        raise PartDamaged(part.offset + damaged)
+    return data[stretch.start - start : stretch.start - start + stretch.size]

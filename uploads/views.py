@@ -6,6 +6,7 @@ from typing import IO, Any, cast
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseNotAllowed
 from django.views import View
 
+from accounts import ratelimit
 from accounts.access import require_user
 from accounts.errors import Refusal
 from accounts.middleware import refusal_response
@@ -33,8 +34,9 @@ class TusView(View):
         handler = getattr(self, name, None) if name in self.http_method_names else None
         if handler is None:
             return HttpResponseNotAllowed([m.upper() for m in self.http_method_names if hasattr(self, m)])
+        ratelimit.count_chunk_address(request)
         if name != "options":
-            require_user(request)
+            ratelimit.count_chunk(require_user(request))
             protocol.check_version(request)
         return cast(HttpResponseBase, handler(request, *args, **kwargs))
 
@@ -53,8 +55,9 @@ class Uploads(TusView):
         checksum = protocol.upload_checksum(request)
         if length is not None and size > length:
             raise Refusal("too_large", "The body is larger than the Upload-Length.", status=413)
-        metadata = request.headers.get("Upload-Metadata", "")
-        upload = lifecycle.create(require_user(request), length=length, metadata=metadata)
+        user = require_user(request)
+        ratelimit.count_upload(request, user)
+        upload = lifecycle.create(user, length=length, metadata=request.headers.get("Upload-Metadata", ""))
         response = HttpResponse(status=201, headers={"Location": request.path + f"{upload.id}/"})
         if size:
             # The upload exists now. A chunk that fails is not the creation's failure: the answer tells the true

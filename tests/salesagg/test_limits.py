@@ -26,6 +26,7 @@ def test_everything_a_program_must_know_is_told(user: User, settings: Any) -> No
     settings.UPLOAD_EXPIRES_HOURS, settings.DOWNLOAD_URL_SECONDS = 5, 60
     settings.API_REQUESTS_PER_MINUTE, settings.API_REQUESTS_PER_MINUTE_PER_ADDRESS = 70, 80
     settings.MAX_OPEN_JOBS = 9
+    settings.MAX_UNFINISHED_UPLOADS, settings.UPLOADS_PER_MINUTE, settings.CHUNKS_PER_MINUTE = 12, 13, 14
     told = limits(user)
     assert [each["kind"] for each in told.pop("kinds")] == ["sales", "customers"]
     assert told == {
@@ -35,6 +36,9 @@ def test_everything_a_program_must_know_is_told(user: User, settings: Any) -> No
         "uploadExpiresHours": 5,
         "quotaBytes": 3000,
         "usedBytes": 0,
+        "maxUnfinishedUploads": 12,
+        "uploadsPerMinute": 13,
+        "chunksPerMinute": 14,
         "maxOpenJobs": 9,
         "openJobs": 0,
         "requestsPerMinute": 70,

@@ -70,6 +70,8 @@ class World:
                 "IDLE_TRANSACTION_SECONDS": "10",
                 "API_REQUESTS_PER_MINUTE": "0",
                 "API_REQUESTS_PER_MINUTE_PER_ADDRESS": "0",
+                "UPLOADS_PER_MINUTE": "0",
+                "UPLOADS_PER_MINUTE_PER_ADDRESS": "0",
                 "MAX_OPEN_JOBS": "100000",
                 "WEBHOOKS_TO_PRIVATE_ADDRESSES": "true",
             }

@@ -9,11 +9,14 @@ import pytest
 from django.core.management import call_command
 from django.utils import timezone
 
+from reports.sweeper import sweep
 from tests.conftest import MakeUpload
 from tests.services import S3
+from tests.services.unwell import Unwell
 from tests.uploads.conftest import Tus
 from uploads import cleanup, lifecycle
-from uploads.models import Part, Upload
+from uploads.models import Part, Removal, Upload
+from uploads.storage import StorageAway
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -109,3 +112,85 @@ def test_the_command_says_what_it_did(make_upload: MakeUpload, capsys: pytest.Ca
         "exports of no job forgotten: 0",
         "unfinished objects deleted: 0",
     ]
+
+
+def requests_of(unwell: Unwell, method: str) -> int:
+    return len(unwell.asked(method))
+
+
+def test_deleting_a_file_of_many_parts_answers_after_one_page(
+    tus: Tus, make_upload: MakeUpload, files: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cleanup, "PAGE", 10)
+    upload = make_upload(bytes(35), chunk=1)
+    assert tus.delete(f"/uploads/{upload.pk}/").status_code == 204
+    assert Part.objects.count() == 25
+    assert tus.head(f"/uploads/{upload.pk}/").status_code == 410
+    assert lifecycle.stored_by(upload.owner) == 0
+    assert cleanup.finish_removals() == 1
+    assert not Part.objects.exists()
+    assert not Removal.objects.exists()
+    assert not list((files / "uploads").iterdir())
+    assert cleanup.finish_removals() == 0
+
+
+def test_a_deleted_file_of_many_parts_loses_its_row_with_its_last_part(
+    make_upload: MakeUpload, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cleanup, "PAGE", 10)
+    upload = make_upload(bytes(35), chunk=1)
+    upload.jobs.all().delete()
+    lifecycle.delete(upload)
+    assert (Upload.objects.get().state, Part.objects.count()) == ("cancelled", 25)
+    assert cleanup.finish_removals(seconds=0) == 0
+    assert Part.objects.count() == 15
+    cleanup.finish_removals()
+    assert not Upload.objects.exists()
+
+
+def test_a_process_that_dies_after_it_ended_an_upload_leaves_the_rest_to_the_sweep(
+    make_upload: MakeUpload, monkeypatch: pytest.MonkeyPatch, files: Path
+) -> None:
+    upload = make_upload(bytes(35), chunk=5)
+
+    def die(upload: Upload) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(cleanup, "begin_removal", die)
+        lifecycle.cancel(upload)
+    assert Part.objects.count() == 7
+    sweep()
+    assert not Part.objects.exists()
+    assert not list((files / "uploads").iterdir())
+
+
+def test_parts_in_s3_are_deleted_by_one_request_for_many(make_upload: MakeUpload, unwell: Unwell) -> None:
+    upload = make_upload(bytes(60), chunk=1)
+    del unwell.log[:]
+    lifecycle.cancel(upload)
+    assert not Part.objects.exists()
+    # The folder, which a bucket does not have, is the one that is deleted alone.
+    assert (requests_of(unwell, "POST"), requests_of(unwell, "DELETE")) == (1, 1)
+
+
+def test_parts_that_s3_cannot_delete_stay_named(make_upload: MakeUpload, unwell: Unwell, in_s3: S3) -> None:
+    upload = make_upload(bytes(6), chunk=1)
+    unwell.always = "denied"
+    with pytest.raises(StorageAway):
+        lifecycle.cancel(upload)
+    assert Part.objects.count() == 6
+    assert cleanup.finish_removals() == 0
+    unwell.always = ""
+    assert cleanup.finish_removals() == 1
+    assert not in_s3.object_names()
+
+
+def test_only_the_first_of_two_removals_at_once_has_something_to_do(make_upload: MakeUpload) -> None:
+    upload = make_upload(bytes(6), chunk=1)
+    lifecycle.abandon(upload)
+    lifecycle.abandon(upload)
+    lifecycle.remove(upload)
+    lifecycle.remove(upload)
+    lifecycle.abandon(upload)
+    assert not Removal.objects.exists()
