@@ -14,7 +14,7 @@ from allauth.account.models import EmailAddress
 from django.core.serializers.json import DjangoJSONEncoder
 from django.utils import timezone
 
-from accounts import audit, holdings, sessions
+from accounts import audit, holdings, second_factor, sessions
 from accounts.holdings import Entry
 from accounts.models import User
 
@@ -69,6 +69,7 @@ def _of_account(user: User) -> Iterator[Entry]:
     # Never the digest: it is of no use to anybody but a thief.
     told = ("name", "hint", "scopes", "created_at", "expires_at", "last_used_at", "revoked_at")
     yield json_entry("tokens.json", list(user.api_tokens.order_by("created_at").values(*told)))
+    yield json_entry("second_factors.json", second_factor.exported(user))
     yield json_entry(
         "sessions.json",
         [
