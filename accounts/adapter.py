@@ -4,6 +4,7 @@ By default both are taken from the request's Host header. Whoever asks for someb
 site answers to several names, and the mail would lead there with the key. Settings say what the site is called.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -15,7 +16,7 @@ from django.db import IntegrityError, transaction
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
 
-from accounts import passwords
+from accounts import notices, passwords, reauthentication
 from accounts.errors import Refusal
 from accounts.models import User
 
@@ -61,6 +62,25 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
         except IntegrityError:
             message = _("Somebody has signed up with this address a moment ago. Log in, or ask for a new password.")
             raise Refusal("email_taken", message, status=409) from None
+
+    def send_notification_mail(
+        self,
+        template_prefix: str,
+        user: User,
+        context: Mapping[str, Any] | None = None,
+        email: str | None = None,
+    ) -> None:
+        """Notices of allauth are sent as ours are. About a changed or removed address that address gets one too."""
+        details = context or {}
+        others = (email, details.get("to_email"), details.get("deleted_email"))
+        notices.mail(user, template_prefix, details, filter(None, others))
+
+    def is_reauthentication_required(self, *, app: str, **kwargs: Any) -> bool:
+        """The pages of allauth have the rule of ours: a login counts as recent too."""
+        return not reauthentication.is_recent(current.request)
+
+    def is_open_for_signup(self, request: Any) -> bool:
+        return bool(settings.REGISTRATION_OPEN)
 
 
 def _at_home(value: Any, root: str) -> Any:

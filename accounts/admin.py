@@ -4,19 +4,33 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
+import allauth.mfa.admin
 import allauth.usersessions.admin  # noqa: F401  (registers what is registered anew below)
+from allauth.mfa.models import Authenticator
 from allauth.usersessions.models import UserSession
 from django.contrib import admin, messages
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
+from django.contrib.auth.forms import AdminPasswordChangeForm
 from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from accounts import audit, browsers, deletion, holdings, sessions, tokens
+from accounts import audit, browsers, deletion, holdings, notices, second_factor, sessions, tokens
 from accounts.acts import Act
 from accounts.models import ApiToken, AuditEntry, User
 
+admin.site.unregister(Authenticator)
 admin.site.unregister(UserSession)
+
+
+class PasswordForm(AdminPasswordChangeForm):
+    """A password that an operator sets is a change that the person must learn about."""
+
+    def save(self, commit: bool = True) -> User:
+        user = super().save(commit)
+        audit.record(Act.PASSWORD_CHANGED, account=user)
+        notices.mail(user, "account/email/password_changed", {})
+        return user
 
 
 @admin.register(User)
@@ -26,12 +40,27 @@ class UserAdmin(DjangoUserAdmin[User]):
     list_filter = ("is_active", "is_staff", "is_superuser", "groups")
     search_fields = ("email", "first_name", "last_name")
     fieldsets = (
-        (None, {"fields": ("email", "password", "must_change_password")}),
+        (None, {"fields": ("email", "password", "must_change_password", "second_factors")}),
         ("Person", {"fields": ("first_name", "last_name")}),
         ("Permissions", {"fields": ("is_active", "is_staff", "is_superuser", "groups", "user_permissions")}),
         ("Dates", {"fields": ("last_login", "date_joined")}),
     )
     add_fieldsets = ((None, {"classes": ("wide",), "fields": ("email", "usable_password", "password1", "password2")}),)
+    readonly_fields = ("second_factors",)
+    change_password_form = PasswordForm
+
+    @admin.display(description="second factors")
+    def second_factors(self, user: User) -> str:
+        return ", ".join(map(second_factor.label, second_factor.of(user))) or "none"
+
+    def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:
+        super().save_model(request, obj, form, change)
+        if change and "is_active" in form.changed_data and not obj.is_active:
+            audit.record(Act.ACCOUNT_LOCKED, account=obj)
+            notices.send(obj, Act.ACCOUNT_LOCKED)
+        if change and "email" in form.changed_data:
+            former = form.initial["email"]
+            notices.mail(obj, "account/email/email_changed", {"from_email": former, "to_email": obj.email}, [former])
 
     def delete_model(self, request: HttpRequest, obj: User) -> None:
         self._delete(request, obj)
@@ -125,6 +154,42 @@ class UserSessionAdmin(admin.ModelAdmin[Any]):
         self.message_user(request, f"{sessions.end(queryset)} session(s) signed out.")
         for owner in owners:
             audit.record(Act.SESSIONS_ENDED, account=owner)
+
+
+@admin.register(Authenticator)
+class AuthenticatorAdmin(admin.ModelAdmin[Any]):
+    """Second factors are listed without their keys. A person who lost them asks an operator to remove them."""
+
+    list_display = ("user", "type", "name", "created_at", "last_used_at")
+    list_filter = ("type", "created_at", "last_used_at")
+    list_select_related = ("user",)
+    search_fields = ("user__email",)
+    fields = ("user", "type", "name", "created_at", "last_used_at")
+    readonly_fields = fields
+    ordering = ("user__email", "pk")
+    actions = ("remove_all",)
+
+    @admin.display(description="name")
+    def name(self, authenticator: Any) -> str:
+        return second_factor.label(authenticator)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_remove_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("mfa.delete_authenticator")
+
+    @admin.action(description="Remove all second factors of the selected people", permissions=["remove"])
+    def remove_all(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
+        people = User.objects.filter(pk__in=queryset.values("user"))
+        count = sum(second_factor.remove_all(user) for user in people)
+        self.message_user(request, f"{count} second factor(s) removed.")
 
 
 class ActFilter(admin.SimpleListFilter):

@@ -25,10 +25,15 @@ _SYSTEMS = (
 
 def describe(user_agent: str) -> str:
     """“Firefox on Linux”, or as much of it as can be told."""
+    return name_of(user_agent) or user_agent[:60] or _("Unknown browser")
+
+
+def name_of(user_agent: str) -> str:
+    """“Firefox on Linux”, made of known names alone; empty if none is found."""
     browser, system = _first(_BROWSERS, user_agent), _first(_SYSTEMS, user_agent)
     if browser and system:
         return _("%(browser)s on %(system)s") % {"browser": browser, "system": system}
-    return browser or system or user_agent[:60] or _("Unknown browser")
+    return browser or system
 
 
 def _first(patterns: tuple[tuple[str, str], ...], text: str) -> str:

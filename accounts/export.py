@@ -18,7 +18,7 @@ from django.http import StreamingHttpResponse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from accounts import audit, holdings, sessions, streaming
+from accounts import audit, holdings, second_factor, sessions, streaming
 from accounts.acts import Act
 from accounts.errors import Refusal
 from accounts.holdings import Entry
@@ -114,6 +114,7 @@ def _of_account(user: User) -> Iterator[Entry]:
     # Never the digest: it is of no use to anybody but a thief.
     told = ("name", "hint", "scopes", "created_at", "expires_at", "last_used_at", "revoked_at")
     yield json_entry("tokens.json", list(user.api_tokens.order_by("created_at").values(*told)))
+    yield json_entry("second_factors.json", second_factor.exported(user))
     yield json_entry(
         "sessions.json",
         [

@@ -5,8 +5,14 @@ from typing import Any
 from allauth.account.adapter import get_adapter
 from allauth.account.forms import AddEmailForm as AllauthAddEmailForm
 from allauth.account.utils import filter_users_by_email
+from allauth.mfa.base.forms import AuthenticateForm, ReauthenticateForm
+from allauth.mfa.models import Authenticator
+from allauth.mfa.totp.forms import ActivateTOTPForm as AllauthActivateTOTPForm
+from allauth.mfa.totp.internal.auth import TOTP
+from allauth.mfa.webauthn.forms import AddWebAuthnForm
 from django import forms
 from django.conf import settings
+from django.core.validators import MaxLengthValidator
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -100,13 +106,8 @@ class AddEmailForm(AllauthAddEmailForm):  # type: ignore[misc]
 
 
 class DeletionForm(forms.Form):
-    """Asks for the password again, or, of who has none, for the e-mail address."""
+    """Asks for the email address. Who asks has been confirmed before (`accounts.reauthentication`)."""
 
-    password = forms.CharField(
-        label=gettext_lazy("Your password"),
-        strip=False,
-        widget=forms.PasswordInput(attrs={"autocomplete": "current-password"}),
-    )
     email = forms.EmailField(
         label=gettext_lazy("Your e-mail address"),
         help_text=gettext_lazy("To show that you mean it."),
@@ -116,17 +117,54 @@ class DeletionForm(forms.Form):
     def __init__(self, *args: Any, user: User, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.user = user
-        del self.fields["email" if user.has_usable_password() else "password"]
-
-    def clean_password(self) -> str:
-        password: str = self.cleaned_data["password"]
-        # Through allauth, which slows down who guesses.
-        if not get_adapter().reauthenticate(self.user, password):
-            raise forms.ValidationError(_("This is not your password."))
-        return password
 
     def clean_email(self) -> str:
         email: str = self.cleaned_data["email"]
         if email.lower() != self.user.email.lower():
             raise forms.ValidationError(_("This is not the address of your account."))
         return email
+
+
+# Phones show the code of an app or mail above the keyboard, and a numeric keyboard where they can.
+_CODE = {"autocomplete": "one-time-code", "inputmode": "numeric", "autofocus": True, "spellcheck": "false"}
+
+
+class _CodeMixin(forms.Form):
+    """A field for a code, ready to be typed in."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        field = self.fields["code"]
+        field.label = gettext_lazy("Code")
+        field.widget = forms.TextInput(attrs=_CODE)
+
+
+class ActivateTOTPForm(_CodeMixin, AllauthActivateTOTPForm):  # type: ignore[misc]
+    def clean_code(self) -> str:
+        code: str = super().clean_code()
+        # allauth would accept this very code once more at a login in the same minute.
+        TOTP(Authenticator(user=self.user))._mark_code_used(code)
+        return code
+
+
+class CodeForm(_CodeMixin, AuthenticateForm):  # type: ignore[misc]
+    """Takes the code of an app or a recovery code."""
+
+
+class ReauthenticateCodeForm(_CodeMixin, ReauthenticateForm):  # type: ignore[misc]
+    """Takes the same for a person who is logged in."""
+
+
+class AddPasskeyForm(AddWebAuthnForm):  # type: ignore[misc]
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        name, passwordless = self.fields["name"], self.fields["passwordless"]
+        name.label = gettext_lazy("Name")
+        name.help_text = gettext_lazy("Such as “my phone”, to tell it from others.")
+        name.widget.attrs["autocomplete"] = "off"
+        name.validators.append(MaxLengthValidator(100))
+        passwordless.label = gettext_lazy("Log in with it alone, without a password")
+        passwordless.help_text = gettext_lazy(
+            "The device asks for a fingerprint, face or PIN. A simple security key may not be able to."
+        )
+        passwordless.initial = True

@@ -14,12 +14,16 @@ _NOT_USED = (
     *("accelerometer", "autoplay", "browsing-topics", "camera"),
     *("compute-pressure", "display-capture", "encrypted-media", "fullscreen", "gamepad", "geolocation", "gyroscope"),
     *("hid", "identity-credentials-get", "idle-detection", "keyboard-map", "local-fonts", "magnetometer"),
-    *("microphone", "midi", "otp-credentials", "payment", "picture-in-picture", "publickey-credentials-create"),
-    *("publickey-credentials-get", "screen-wake-lock", "serial", "storage-access", "usb"),
+    *("microphone", "midi", "otp-credentials", "payment", "picture-in-picture"),
+    *("screen-wake-lock", "serial", "storage-access", "usb"),
     *("window-management", "xr-spatial-tracking"),
 )
+# Buttons that copy, and passkeys.
+_USED = ("clipboard-write", "publickey-credentials-create", "publickey-credentials-get")
 HEADERS = {
-    "Permissions-Policy": ", ".join(f"{feature}=()" for feature in _NOT_USED) + ", clipboard-write=(self)",
+    "Permissions-Policy": ", ".join(
+        (*(f"{feature}=()" for feature in _NOT_USED), *(f"{feature}=(self)" for feature in _USED))
+    ),
     # No page of another site shows or measures what is ours; those that may call by gRPC-Web do so by CORS.
     "Cross-Origin-Resource-Policy": "same-origin",
 }

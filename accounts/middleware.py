@@ -3,12 +3,13 @@
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
+from allauth.core.exceptions import ReauthenticationRequired
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse, StreamingHttpResponse
 from django.shortcuts import render
 from django.utils import translation
 from django.utils.translation import gettext_lazy
 
-from accounts import audit, credentials, logcontext, origins, ratelimit, sessions
+from accounts import audit, credentials, logcontext, origins, ratelimit, reauthentication, sessions
 from accounts.errors import Refusal
 from accounts.models import User
 
@@ -154,7 +155,13 @@ class RefusalMiddleware:
             return problem
         return response
 
-    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponseBase | None:
+        if isinstance(exception, ReauthenticationRequired):
+            # Pages of allauth raise it. Its own middleware would keep the form, passwords included, in the session.
+            try:
+                return reauthentication.ask(request)
+            except Refusal as refusal:
+                return refusal_response(request, refusal)
         return refusal_response(request, exception) if isinstance(exception, Refusal) else None
 
 

@@ -3,12 +3,14 @@
 from typing import Any
 
 from allauth.account import signals
+from allauth.mfa import signals as mfa_signals
+from allauth.mfa.models import Authenticator
 from django.contrib.admin.models import ADDITION, CHANGE, DELETION, LogEntry
 from django.contrib.auth.signals import user_logged_in, user_logged_out, user_login_failed
 from django.db.models.signals import post_save
 from django.dispatch import receiver
 
-from accounts import audit
+from accounts import audit, notices, second_factor
 from accounts.acts import Act
 from accounts.models import User
 
@@ -49,6 +51,49 @@ def note_password(user: User, **kwargs: Any) -> None:
 @receiver(signals.password_reset)
 def note_reset(user: User, **kwargs: Any) -> None:
     audit.record(Act.PASSWORD_RESET, account=user)
+
+
+@receiver(signals.email_added)
+def note_added_address(user: User, email_address: Any, **kwargs: Any) -> None:
+    audit.record(Act.EMAIL_ADDED, account=user)
+    notices.send(user, Act.EMAIL_ADDED, email=email_address.email)
+
+
+@receiver(signals.email_removed)
+def note_removed_address(user: User, **kwargs: Any) -> None:
+    audit.record(Act.EMAIL_REMOVED, account=user)
+
+
+@receiver(mfa_signals.authenticator_added)
+def note_second_factor(user: User, authenticator: Authenticator, **kwargs: Any) -> None:
+    is_codes = authenticator.type == Authenticator.Type.RECOVERY_CODES
+    act = Act.RECOVERY_CODES_MADE if is_codes else Act.SECOND_FACTOR_ADDED
+    audit.record(act, account=user, label=second_factor.label(authenticator))
+
+
+@receiver(mfa_signals.authenticator_reset)
+def note_new_recovery_codes(user: User, **kwargs: Any) -> None:
+    audit.record(Act.RECOVERY_CODES_MADE, account=user)
+
+
+@receiver(mfa_signals.authenticator_removed)
+def note_removed_second_factor(user: User, authenticator: Authenticator, **kwargs: Any) -> None:
+    audit.record(Act.SECOND_FACTOR_REMOVED, account=user, label=second_factor.label(authenticator))
+
+
+@receiver(mfa_signals.authentication_failed)
+def note_failed_second_factor(user: User, **kwargs: Any) -> None:
+    audit.record(Act.SECOND_FACTOR_FAILED, account=user)
+
+
+@receiver(mfa_signals.authenticator_used)
+def note_recovery_code(user: User, authenticator: Authenticator, **kwargs: Any) -> None:
+    if authenticator.type != Authenticator.Type.RECOVERY_CODES:
+        return
+    audit.record(Act.RECOVERY_CODE_USED, account=user)
+    # The object that allauth hands on was read before the code was marked as used.
+    authenticator.refresh_from_db()
+    notices.send(user, Act.RECOVERY_CODE_USED, left=len(authenticator.wrap().get_unused_codes()))
 
 
 @receiver(signals.email_changed)

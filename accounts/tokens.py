@@ -13,7 +13,7 @@ from django.db.models.functions import Coalesce
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from accounts import audit, changes
+from accounts import audit, changes, notices
 from accounts.acts import Act
 from accounts.errors import Refusal
 from accounts.models import ApiToken, User
@@ -48,6 +48,7 @@ def issue(user: User, *, name: str, scopes: str = ApiToken.Scopes.WRITE, days: i
             expires_at=None if days is None else timezone.now() + timedelta(days=days),
         )
         audit.record(Act.TOKEN_MADE, made, account=user, label=name)
+        notices.send(user, Act.TOKEN_MADE, name=name)
     return token
 
 
@@ -79,6 +80,7 @@ def revoke(token: ApiToken) -> None:
         if ApiToken.objects.filter(pk=token.pk, revoked_at=None).update(revoked_at=timezone.now()):
             audit.record(Act.TOKEN_REVOKED, token, account=token.user_id, label=token.name)
             changes.announce(token.user_id)
+            notices.send(token.user, Act.TOKEN_REVOKED, name=token.name)
 
 
 def revoke_all(user: User) -> int:

@@ -100,6 +100,7 @@ INSTALLED_APPS = [
     "allauth",
     "allauth.account",
     "allauth.headless",
+    "allauth.mfa",
     "allauth.usersessions",
     "csp",
     "channels",
@@ -153,6 +154,7 @@ TEMPLATES = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
+                "accounts.context.registration",
             ],
         },
     },
@@ -198,6 +200,30 @@ ACCOUNT_UNIQUE_EMAIL = True
 ACCOUNT_ADAPTER = "accounts.adapter.AccountAdapter"
 ACCOUNT_EMAIL_SUBJECT_PREFIX = "[Salesagg] "
 ACCOUNT_FORMS = {"add_email": "accounts.forms.AddEmailForm"}
+# False where operators create the accounts: nobody can sign up, on the page or by the API.
+REGISTRATION_OPEN = env.bool("REGISTRATION_OPEN", default=True)
+# Changes of the ways into an account ask for the password or second factor again, unless the person has entered one
+# within so many seconds. Ten minutes are enough for a few changes in a row; a browser that is left open has longer.
+ACCOUNT_REAUTHENTICATION_REQUIRED = True
+ACCOUNT_REAUTHENTICATION_TIMEOUT = env.int("REAUTHENTICATION_SECONDS", default=600)
+# Not by a code that is mailed: a mailbox that was taken over must not be enough.
+ACCOUNT_REAUTHENTICATION_METHODS = ("password", "mfa")
+ACCOUNT_EMAIL_NOTIFICATIONS = True
+# Second factors. Browsers allow passkeys on https and on localhost alone, and bind them to the host of SITE_URL.
+PASSKEYS = SITE_URL.startswith("https://") or (urlsplit(SITE_URL).hostname or "").split(".")[-1] == "localhost"
+MFA_ADAPTER = "accounts.second_factor.MFAAdapter"
+MFA_SUPPORTED_TYPES = ["totp", "recovery_codes", *(["webauthn"] if PASSKEYS else [])]
+MFA_PASSKEY_LOGIN_ENABLED = PASSKEYS
+MFA_FORMS = {
+    "activate_totp": "accounts.forms.ActivateTOTPForm",
+    "authenticate": "accounts.forms.CodeForm",
+    "reauthenticate": "accounts.forms.ReauthenticateCodeForm",
+    **({"add_webauthn": "accounts.forms.AddPasskeyForm"} if PASSKEYS else {}),
+}
+# Otherwise people with a second factor could not add an address, and without EMAIL_VERIFICATION nobody could have one.
+MFA_ALLOW_UNVERIFIED_EMAIL = True
+# A code is also accepted one period, 30 s, early or late: clocks differ, and people type slowly. Each works once.
+MFA_TOTP_TOLERANCE = 1
 ACCOUNT_LOGOUT_ON_GET = False
 ACCOUNT_SESSION_REMEMBER = True
 # How long the log of who did what goes back: a year and a little, so that yearly reviews find it whole. 0: for ever.

@@ -2,6 +2,7 @@
 
 import base64
 import io
+import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -112,14 +113,23 @@ def stranger(make_user: MakeUser) -> User:
 
 @pytest.fixture
 def client_of() -> Callable[[User], Client]:
-    """client_of(user) -> a browser logged in as that user."""
+    """client_of(user) -> a browser in which that user has just logged in."""
 
     def make(user: User) -> Client:
         client = Client()
         client.force_login(user)
+        session = client.session
+        session.update(just_authenticated(user))
+        session.save()
         return client
 
     return make
+
+
+def just_authenticated(user: User) -> dict[str, Any]:
+    """What allauth keeps in the session when `user` enters the password."""
+    records = [{"method": "password", "at": time.time()}]
+    return {"account_authentication_methods": records, "account_authentication_methods_user": str(user.pk)}
 
 
 @pytest.fixture

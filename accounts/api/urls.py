@@ -6,12 +6,15 @@ The rest is for apps that have no pages of ours. It has its own rules about e-ma
 
 from allauth.headless.account.views import LoginView, SessionView, SignupView
 from allauth.headless.constants import Client
+from allauth.headless.mfa.views import AuthenticateView
 from allauth.headless.tokens.views import RefreshTokenView
 from allauth.headless.usersessions.views import SessionsView
 from django.urls import path
 
 _OFFERED = {
     "auth/login": LoginView,
+    # The second step of a login to an account with a second factor: a code of an app, or a recovery code.
+    "auth/2fa/authenticate": AuthenticateView,
     "auth/signup": SignupView,
     "auth/session": SessionView,
     "auth/sessions": SessionsView,

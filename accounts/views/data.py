@@ -1,16 +1,14 @@
 """One's own data: taken home, or deleted with the account."""
 
-from allauth.core import ratelimit
 from django.contrib import messages
 from django.contrib.auth import logout
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
-from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from accounts import deletion, holdings, tokens
+from accounts import deletion, holdings, reauthentication, tokens
 from accounts.access import require_user
 from accounts.export import download
 from accounts.forms import DeletionForm
@@ -26,20 +24,18 @@ def overview(request: HttpRequest) -> HttpResponse:
 
 @require_POST
 @login_required
+@reauthentication.required(back="account_data")
 def export(request: HttpRequest) -> HttpResponseBase:
     """The export. By POST, though it changes nothing: it is work that no other site's link should cause."""
     return download(require_user(request))
 
 
-@sensitive_post_parameters("password")
 @require_http_methods(["GET", "HEAD", "POST"])
 @login_required
+@reauthentication.required()
 def delete(request: HttpRequest) -> HttpResponseBase:
-    """Say what will be lost and ask for the password; then close the account and delete everything."""
+    """Say what will be lost and ask for the email address; then close the account and delete everything."""
     user = require_user(request)
-    limited: HttpResponseBase | None = ratelimit.consume_or_429(request, action="reauthenticate", user=user)
-    if limited is not None:
-        return limited
     form = DeletionForm(request.POST if request.method == "POST" else None, user=user)
     if not form.is_valid():
         return render(request, "accounts/delete.html", {"form": form, "losses": _losses(user)})

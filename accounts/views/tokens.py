@@ -9,7 +9,7 @@ from django.utils.translation import ngettext
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
-from accounts import tokens
+from accounts import reauthentication, tokens
 from accounts.access import require_user
 from accounts.errors import Refusal
 from accounts.forms import TokenForm
@@ -23,6 +23,7 @@ ENDED_SHOWN = 20
 @require_http_methods(["GET", "HEAD", "POST"])
 @never_cache
 @login_required
+@reauthentication.required()
 def overview(request: HttpRequest) -> HttpResponse:
     """The tokens, and a new one after it was asked for: it is in this one answer and is kept nowhere."""
     user = require_user(request)
@@ -40,6 +41,7 @@ def overview(request: HttpRequest) -> HttpResponse:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @login_required
+@reauthentication.required()
 def revoke(request: HttpRequest, pk: int) -> HttpResponse:
     """Ask, then make the token useless."""
     token = load_owned(ApiToken.objects.all(), owner=require_user(request), by="user", pk=pk)

@@ -9,6 +9,7 @@ from django.urls import reverse
 from ninja import Router
 from pydantic import Field
 
+from accounts import reauthentication
 from accounts.api.auth import user_of
 from accounts.api.once import create
 from accounts.api.paging import Asked, Page, page_of
@@ -85,13 +86,16 @@ def list_webhooks(request: HttpRequest, asked: Asked) -> Page[Webhook]:
 
 @router.post(
     "",
-    response={201: WebhookAndSecret, **problems(400, 409)},
+    response={201: WebhookAndSecret, **problems(400, 403, 409)},
     operation_id="createWebhook",
     summary="Create a webhook",
     openapi_extra=IDEMPOTENT,
 )
 def create_webhook(request: HttpRequest, asked: NewWebhook) -> HttpResponse:
-    """From now on the address is told when a job of yours has completed or failed. At most ten; each address once."""
+    """From now on the address is told when a job of yours has completed or failed. At most ten; each address once.
+
+    With a session, the person must have authenticated recently; a token needs the scope `write`."""
+    reauthentication.require_recent(request)
     # Looks up a name, for which no transaction should wait.
     addresses.check(asked.url)
     return create(
@@ -114,7 +118,7 @@ def get_webhook(request: HttpRequest, webhook_id: uuid.UUID) -> Webhook:
 
 @router.patch(
     "/{uuid:webhook_id}",
-    response={200: Webhook, **problems(400, 404, 409)},
+    response={200: Webhook, **problems(400, 403, 404, 409)},
     operation_id="changeWebhook",
     summary="Change a webhook",
 )
@@ -122,6 +126,8 @@ def change_webhook(request: HttpRequest, webhook_id: uuid.UUID, asked: WebhookCh
     """Another address, or switched on or off. What is left out stays as it is."""
     webhook = _load(request, webhook_id)
     if asked.url is not None:
+        # Another address is as good as a webhook of one's own.
+        reauthentication.require_recent(request)
         addresses.check(asked.url)
         management.move(webhook, asked.url)
     if asked.enabled is not None:
@@ -143,28 +149,34 @@ def delete_webhook(request: HttpRequest, webhook_id: uuid.UUID) -> HttpResponse:
 
 @router.post(
     "/{uuid:webhook_id}/secret",
-    response={200: WebhookAndSecret, **problems(404)},
+    response={200: WebhookAndSecret, **problems(403, 404)},
     operation_id="renewWebhookSecret",
     summary="Renew a webhook's secret",
 )
 def renew_secret(request: HttpRequest, webhook_id: uuid.UUID) -> WebhookAndSecret:
     """Whatever is sent from now on is signed with the new one alone: for a secret that another person may know. To
-    change it without a message refused, use `rotate-secret`."""
+    change it without a message refused, use `rotate-secret`.
+
+    With a session, the person must have authenticated recently; a token needs the scope `write`."""
     webhook = _load(request, webhook_id)
+    reauthentication.require_recent(request)
     management.renew_secret(webhook)
     return _with_secret(webhook)
 
 
 @router.post(
     "/{uuid:webhook_id}/rotate-secret",
-    response={200: WebhookAndSecret, **problems(404)},
+    response={200: WebhookAndSecret, **problems(403, 404)},
     operation_id="rotateWebhookSecret",
     summary="Rotate a webhook's secret",
 )
 def rotate_secret(request: HttpRequest, webhook_id: uuid.UUID) -> WebhookAndSecret:
     """Whatever is sent from now on is signed with the new secret and, for 24 hours, with the present one too: two
-    signatures with a space between them. Bring the new secret to the receiver within that time."""
+    signatures with a space between them. Bring the new secret to the receiver within that time.
+
+    With a session, the person must have authenticated recently; a token needs the scope `write`."""
     webhook = _load(request, webhook_id)
+    reauthentication.require_recent(request)
     management.rotate_secret(webhook)
     return _with_secret(webhook)
 

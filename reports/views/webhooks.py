@@ -1,19 +1,21 @@
 """Webhooks on the account's pages: made, looked at with their log, tested, switched off, deleted."""
 
 import json
+import time
 import uuid
 from typing import Any
 
 from django import forms
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
+from accounts import reauthentication
 from accounts.access import require_user
 from accounts.api.paging import Paging, page_of
 from accounts.errors import Refusal
@@ -22,6 +24,9 @@ from reports.models import Delivery, Webhook
 from reports.webhooks import addresses, management, words
 
 PER_PAGE = 20
+# Where the session keeps which secret was shown last and when, so that a reloaded page sends no second notice.
+_SHOWN = "webhook_secret_shown"
+_QUIET_SECONDS = 60
 
 
 class WebhookForm(forms.Form):
@@ -37,6 +42,7 @@ class WebhookForm(forms.Form):
 @require_http_methods(["GET", "HEAD", "POST"])
 @never_cache
 @login_required
+@reauthentication.required()
 def overview(request: HttpRequest) -> HttpResponse:
     """The webhooks, and the form for another."""
     user = require_user(request)
@@ -50,6 +56,7 @@ def overview(request: HttpRequest) -> HttpResponse:
             form.add_error("url" if refusal.status == 400 else None, refusal.message)
             status = 200 if refusal.status == 400 else refusal.status
         else:
+            _mark_shown(request, made)
             messages.success(request, _("The webhook is ready. Copy its secret to the receiver, then send a test."))
             return redirect(made.get_absolute_url() + "?secret=shown")
     webhooks = [
@@ -63,11 +70,17 @@ def overview(request: HttpRequest) -> HttpResponse:
 @require_safe
 @never_cache
 @login_required
-def webhook(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
-    """One webhook with its secret and its log."""
+def webhook(request: HttpRequest, pk: uuid.UUID) -> HttpResponseBase:
+    """One webhook with its log, and with its secret if ``?secret=`` asks for it."""
     found = _load(request, pk)
     rotating = len(management.valid_secrets(found)) > 1
-    context = {"webhook": found, "show_secret": "secret" in request.GET, "rotating": rotating, **_log(request, found)}
+    show_secret = "secret" in request.GET
+    if show_secret and not reauthentication.is_recent(request):
+        return reauthentication.ask(request)
+    if show_secret and not _was_just_shown(request, found):
+        management.note_secret_shown(found)
+        _mark_shown(request, found)
+    context = {"webhook": found, "show_secret": show_secret, "rotating": rotating, **_log(request, found)}
     return render(request, "reports/webhook.html", context)
 
 
@@ -102,6 +115,7 @@ def switch(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @login_required
+@reauthentication.required()
 def renew_secret(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
     """Ask, then sign with a new secret: beside the present one for a while, or in its place."""
     found = _load(request, pk)
@@ -112,6 +126,7 @@ def renew_secret(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
         management.renew_secret(found)
     else:
         management.rotate_secret(found)
+    _mark_shown(request, found)
     messages.success(request, _("The webhook has a new secret. Copy it to the receiver."))
     return redirect(found.get_absolute_url() + "?secret=shown")
 
@@ -137,6 +152,15 @@ def send_again(request: HttpRequest, pk: uuid.UUID, delivery: uuid.UUID) -> Http
     management.send_again(found)
     messages.success(request, _("The message is on its way again."))
     return redirect(found.webhook)
+
+
+def _mark_shown(request: HttpRequest, webhook: Webhook) -> None:
+    request.session[_SHOWN] = [str(webhook.pk), time.time()]
+
+
+def _was_just_shown(request: HttpRequest, webhook: Webhook) -> bool:
+    pk, at = request.session.get(_SHOWN, ["", 0.0])
+    return bool(pk == str(webhook.pk) and time.time() - at < _QUIET_SECONDS)
 
 
 def _load(request: HttpRequest, pk: uuid.UUID) -> Webhook:

@@ -11,7 +11,7 @@ from django.db.models.functions import Now
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from accounts import audit
+from accounts import audit, notices
 from accounts.acts import Act
 from accounts.errors import Refusal, not_found
 from accounts.models import User
@@ -39,6 +39,7 @@ def create(owner: User, url: str) -> Webhook:
             raise Refusal("too_many_webhooks", message % {"count": MAX_WEBHOOKS}, status=409)
         webhook = Webhook.objects.create(owner=owner, url=url, secret=signing.new_secret())
         _record(Act.WEBHOOK_MADE, webhook)
+        notices.send(owner, Act.WEBHOOK_MADE)
     return webhook
 
 
@@ -72,7 +73,15 @@ def _change_secret(webhook: Webhook, *, previous: str, until: datetime | None) -
     webhook.secret, webhook.previous_secret, webhook.previous_secret_until = signing.new_secret(), previous, until
     with transaction.atomic():
         webhook.save(update_fields=["secret", "previous_secret", "previous_secret_until"])
-        _record(Act.WEBHOOK_CHANGED, webhook)
+        _record(Act.WEBHOOK_SECRET_RENEWED, webhook)
+        notices.send(webhook.owner, Act.WEBHOOK_SECRET_RENEWED)
+
+
+def note_secret_shown(webhook: Webhook) -> None:
+    """Record that the secret was shown to somebody with the owner's session, and tell the owner."""
+    with transaction.atomic():
+        _record(Act.WEBHOOK_SECRET_SHOWN, webhook)
+        notices.send(webhook.owner, Act.WEBHOOK_SECRET_SHOWN)
 
 
 def switch(webhook: Webhook, *, on: bool) -> None:

@@ -11,7 +11,7 @@ enableCopying();
 
 // Where the browser lets no script copy, the whole secret is one click away from being copied by hand.
 const secret = document.getElementById("secret");
-secret.addEventListener("focus", () => secret.select());
+secret?.addEventListener("focus", () => secret.select());
 
 // Put in place what has changed: the texts alone, so that what is open stays open, and the focus where it is.
 function update(fresh) {

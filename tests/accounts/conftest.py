@@ -8,6 +8,7 @@ from django.test import AsyncClient, Client
 
 from accounts import deletion, sessions
 from accounts.models import User
+from tests.conftest import just_authenticated
 
 
 @pytest.fixture(autouse=True)
@@ -28,6 +29,9 @@ async def streaming_ann(user: User) -> AsyncClient:
     """The browser of `user` as ASGI serves it, which is how downloads are streamed."""
     client = AsyncClient()
     await client.aforce_login(user)
+    session = await client.asession()
+    await session.aupdate(just_authenticated(user))
+    await session.asave()
     return client
 
 

@@ -74,7 +74,8 @@ def test_it_has_account_tokens_sessions_uploads_jobs_and_results(
     assert (pending["status"], pending["result"]) == ("pending", None)
     assert done["result"] == f"results/sales_2024-{job.pk}.csv"
     assert files[done["result"]] == RESULT
-    assert len(files) == 8
+    assert files["second_factors.json"] == []
+    assert len(files) == 9
 
 
 def test_it_has_customers_as_a_file_that_can_be_imported_again_and_tells_what_was_undone(
@@ -104,6 +105,7 @@ def test_it_has_ones_own_things_alone(
     data = b"".join(archive(user))
     assert {name: len(files) for name, files in unpack(data).items() if name != "account.json"} == {
         "tokens.json": 1,
+        "second_factors.json": 0,
         "sessions.json": 0,
         # Only the making of the token that is counted above.
         "activity.json": 1,
