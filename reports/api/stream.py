@@ -21,6 +21,7 @@ from reports.api.jobs import load_job
 from reports.api.schemas import JobOut, Progress, describe, progress_of
 from reports.models import Job
 from reports.watching import Begun, Changed, Ended, News, Quiet, Removed
+from salesagg.core import trusted_request
 
 CONTENT_TYPE = "text/event-stream"
 # How long a browser waits before it connects again after a connection has broken.
@@ -121,7 +122,7 @@ def _event(name: str, told: Progress) -> str:
 
 def _still_allowed(request: HttpRequest) -> Callable[[], Awaitable[bool]]:
     """Asks whether what the caller came with would still be accepted: the token, or the session."""
-    header = request.headers.get("Authorization")
+    header = trusted_request.authorization(request)
     session = request.session
 
     def token_is_valid() -> bool:
