@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from allauth.account.adapter import DefaultAccountAdapter
 from allauth.core import context as current
 from django.conf import settings
+from django.core.exceptions import PermissionDenied
 from django.db import IntegrityError, transaction
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
@@ -19,6 +20,7 @@ from django.utils.translation import gettext as _
 from accounts import notices, passwords, reauthentication
 from accounts.errors import Refusal
 from accounts.models import User
+from salesagg.core import trusted_request
 
 
 @dataclass(frozen=True)
@@ -31,10 +33,9 @@ class Site:
 
 class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
     def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
-        root = current.request.build_absolute_uri("/")
-        told = {name: _at_home(value, root) for name, value in context.items()}
-        told["current_site"] = Site(urlsplit(settings.SITE_URL).netloc)
-        super().send_mail(template_prefix, email, told)
+        # Links in the context begin with SITE_URL already, see `salesagg.core.trusted_request.SiteUrlMiddleware`.
+        site = Site(urlsplit(settings.SITE_URL).netloc)
+        super().send_mail(template_prefix, email, {**context, "current_site": site})
 
     def pre_authenticate(self, request: HttpRequest, **credentials: Any) -> None:
         """Refuse a password that nobody can have before it is hashed or counted as a guess."""
@@ -82,9 +83,8 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
     def is_open_for_signup(self, request: Any) -> bool:
         return bool(settings.REGISTRATION_OPEN)
 
-
-def _at_home(value: Any, root: str) -> Any:
-    """A link, with the site's own address in place of the request's `root`."""
-    if isinstance(value, str) and value.startswith(root):
-        return f"{settings.SITE_URL}/{value.removeprefix(root)}"
-    return value
+    def get_client_ip(self, request: HttpRequest) -> str:
+        ip = trusted_request.client_ip(request)
+        if not ip:
+            raise PermissionDenied("The IP address of the client is not known.")
+        return ip

@@ -8,6 +8,7 @@ from django.utils.translation import gettext as _
 from accounts import jwts, sessions, tokens
 from accounts.errors import Refusal, password_change_required
 from accounts.models import User
+from salesagg.core import trusted_request
 
 READ, WRITE = "read", "write"
 EVERYTHING = frozenset((READ, WRITE))
@@ -38,7 +39,7 @@ class Proof:
 
 def proof_of(request: HttpRequest) -> Proof:
     """What the request of a user came with. A token counts alone, as everywhere."""
-    header = request.headers.get("Authorization")
+    header = trusted_request.authorization(request)
     assert isinstance(request.user, User)
     return Proof(request.user.pk, header, None if header is not None else request.session.session_key)
 

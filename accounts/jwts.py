@@ -37,6 +37,7 @@ from django.http import HttpRequest
 from accounts import audit, sessions
 from accounts.acts import Act
 from accounts.models import User
+from salesagg.core import trusted_request
 
 logger = logging.getLogger(__name__)
 
@@ -95,10 +96,10 @@ class Strategy(AbstractTokenStrategy):  # type: ignore[misc]
 
     def get_session_token(self, request: HttpRequest) -> str | None:
         """The key of the session that the request's access token belongs to, or its login that is not finished."""
-        pending = request.headers.get("X-Session-Token")
+        pending = trusted_request.session_token(request)
         if pending is not None:
             return _key_of_pending(pending)
-        scheme, _space, token = request.headers.get("Authorization", "").partition(" ")
+        scheme, _space, token = (trusted_request.authorization(request) or "").partition(" ")
         claims = read(token.strip(), ACCESS) if scheme.lower() == "bearer" else None
         return claims.session_key if claims and user_of(claims) else None
 

@@ -12,8 +12,8 @@ from django.utils.translation import gettext_lazy
 from accounts import audit, credentials, logcontext, origins, ratelimit, reauthentication, sessions
 from accounts.errors import Refusal
 from accounts.models import User
+from salesagg.core import trusted_request
 
-API_PATH = "/api/"
 GetResponse = Callable[[HttpRequest], HttpResponseBase]
 
 
@@ -34,7 +34,7 @@ class TokenMiddleware:
     def process_view(
         self, request: HttpRequest, view: Callable[..., Any], args: Any, kwargs: Any
     ) -> HttpResponseBase | None:
-        header = request.headers.get("Authorization")
+        header = trusted_request.authorization(request)
         if header is None or not getattr(view, "accepts_token", False):
             return None
         try:
@@ -75,7 +75,7 @@ class AddressLimitMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        if request.path.startswith(API_PATH):
+        if trusted_request.is_api(request):
             try:
                 ratelimit.count_address(request)
             except Refusal as refusal:
@@ -90,7 +90,7 @@ class HeadMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        if request.method != "HEAD" or not request.path.startswith(API_PATH):
+        if request.method != "HEAD" or not trusted_request.is_api(request):
             return self.get_response(request)
         request.method = "GET"
         response = self.get_response(request)
@@ -144,16 +144,7 @@ class RefusalMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        response = self.get_response(request)
-        if response.status_code in _WORDS and request.path.startswith(API_PATH) and _is_page(response):
-            # Of an address that is none, or a method that it has not: Django's answers are pages.
-            code, detail = _WORDS[response.status_code]
-            problem = problem_response(response.status_code, code, str(detail))
-            if "Allow" in response.headers:
-                methods = set(response["Allow"].split(", "))
-                problem["Allow"] = ", ".join(sorted(methods | {"HEAD"} if "GET" in methods else methods))
-            return problem
-        return response
+        return self.get_response(request)
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponseBase | None:
         if isinstance(exception, ReauthenticationRequired):
@@ -163,6 +154,28 @@ class RefusalMiddleware:
             except Refusal as refusal:
                 return refusal_response(request, refusal)
         return refusal_response(request, exception) if isinstance(exception, Refusal) else None
+
+
+class ApiErrorMiddleware:
+    """Answers every error of the API as a problem, whatever the client accepts: Django answers some with pages.
+
+    Outermost, since some of them come from other middleware, such as that of a host that is not allowed.
+    """
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        response = self.get_response(request)
+        if response.status_code in _WORDS and trusted_request.is_api(request) and _is_page(response):
+            # Of an address that is none, or a method that it has not: Django's answers are pages.
+            code, detail = _WORDS[response.status_code]
+            problem = problem_response(response.status_code, code, str(detail))
+            if "Allow" in response.headers:
+                methods = set(response["Allow"].split(", "))
+                problem["Allow"] = ", ".join(sorted(methods | {"HEAD"} if "GET" in methods else methods))
+            return problem
+        return response
 
 
 _WORDS = {
@@ -180,7 +193,7 @@ def _is_page(response: HttpResponseBase) -> bool:
 def refusal_response(request: HttpRequest, refusal: Refusal) -> HttpResponse:
     """The answer that tells `refusal`, in the form that the caller reads."""
     response: HttpResponse
-    if "text/html" in request.headers.get("Accept", ""):
+    if trusted_request.prefers_page(request):
         page = render(request, "refusal.html", {"refusal": refusal}, status=refusal.status)
         response = _marked(page, refusal.code)
     else:

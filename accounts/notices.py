@@ -16,13 +16,15 @@ from allauth.core import context as current
 from django.conf import settings
 from django.contrib.auth.models import AnonymousUser
 from django.db import transaction
-from django.urls import get_script_prefix, reverse
+from django.urls import reverse
 from django.utils import timezone, translation
 from django.utils.translation import gettext_lazy as _
 
-from accounts import browsers, ratelimit
+from accounts import browsers
 from accounts.acts import Act
 from accounts.models import User
+from salesagg.core import trusted_request
+from salesagg.core.trusted_request import site_url
 
 logger = logging.getLogger(__name__)
 
@@ -54,11 +56,6 @@ def mail(user: User, template: str, context: Mapping[str, Any], addresses: Itera
     transaction.on_commit(partial(_send, template, list(to), described, user.language), robust=True)
 
 
-def site_url(name: str) -> str:
-    """The URL of a page by SITE_URL alone, whatever prefix the request was sent to."""
-    return f"{settings.SITE_URL}/{reverse(name).removeprefix(get_script_prefix())}"
-
-
 def _send(template: str, to: list[str], context: dict[str, Any], language: str) -> None:
     with translation.override(language or translation.get_language()):
         if "sentence" in context:
@@ -76,12 +73,12 @@ def _circumstances(user: User) -> dict[str, Any]:
     shown = request is not None and request.user in (user, AnonymousUser())
     return {
         "timestamp": timezone.now(),
-        "ip": ratelimit.address_of(request) if shown else "",
+        "ip": trusted_request.client_ip(request) if shown else "",
         "user_agent": browsers.name_of(request.headers.get("User-Agent", "")) if shown else "",
         "current_site": {"name": "Salesagg", "domain": urlsplit(settings.SITE_URL).netloc},
-        "activity_url": site_url("account_activity"),
-        "password_url": site_url("account_change_password"),
-        "reset_url": site_url("account_reset_password"),
+        "activity_url": site_url(reverse("account_activity")),
+        "password_url": site_url(reverse("account_change_password")),
+        "reset_url": site_url(reverse("account_reset_password")),
     }
 
 

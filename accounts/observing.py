@@ -15,6 +15,7 @@ from django.urls import ResolverMatch
 
 from accounts import logcontext, metrics
 from accounts.models import User
+from salesagg.core import trusted_request
 
 # Parts of addresses that are as good as a password: who knows them gets in.
 SECRETS = ("token", "key", "signature", "uidb36")
@@ -28,7 +29,7 @@ class ObservingMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         if logcontext.is_begun():
             return self._observed(request)
-        with logcontext.about(request=logcontext.accepted(request.headers.get(logcontext.HEADER))):
+        with logcontext.about(request=logcontext.accepted(trusted_request.requested_id(request.headers))):
             return self._observed(request)
 
     def _observed(self, request: HttpRequest) -> HttpResponseBase:
@@ -58,9 +59,9 @@ def note_user(user: object) -> None:
 
 def surface_of(path: str) -> str:
     """Which of our surfaces an address belongs to."""
-    if path.startswith("/api/"):
+    if trusted_request.is_api_path(path):
         return "api"
-    if path.startswith("/uploads/"):
+    if trusted_request.is_upload_path(path):
         return "tus"
     return "page"
 

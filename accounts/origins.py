@@ -8,6 +8,7 @@ from accounts.acts import Via
 from accounts.audit import Origin
 from accounts.credentials import Credentials
 from accounts.models import User
+from salesagg.core import trusted_request
 
 
 def of(request: HttpRequest) -> Origin:
@@ -23,6 +24,6 @@ def of(request: HttpRequest) -> Origin:
 
 
 def _via(request: HttpRequest, credentials: Credentials | None) -> Via:
-    if request.path.startswith("/api/") or credentials is not None:
+    if trusted_request.is_api(request) or credentials is not None:
         return Via.API
-    return Via.ADMIN if request.path.startswith(reverse("admin:index")) else Via.PAGE
+    return Via.ADMIN if request.path_info.startswith(reverse("admin:index")) else Via.PAGE

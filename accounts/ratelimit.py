@@ -8,15 +8,15 @@ limit that fails must not be an outage.
 import logging
 import time
 
-from allauth.core.internal.ratelimit import get_ip, truncate_ip
+from allauth.core.internal.ratelimit import truncate_ip
 from django.conf import settings
 from django.core.cache import cache
-from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest
 from django.utils.translation import ngettext
 
 from accounts.errors import Refusal
 from accounts.models import User
+from salesagg.core import trusted_request
 
 logger = logging.getLogger(__name__)
 WINDOW_SECONDS = 60
@@ -55,10 +55,7 @@ def count_chunk_address(request: HttpRequest) -> None:
 def address_of(request: HttpRequest) -> str:
     """From where a request comes; a network of IPv6 is one address. Empty as behind a server on a Unix socket: nobody
     has one then, and all of them are not one caller."""
-    try:
-        return str(get_ip(request))
-    except PermissionDenied:
-        return ""
+    return network_of(trusted_request.client_ip(request))
 
 
 def count_ip(ip: str) -> None:

@@ -60,7 +60,7 @@ def owners_report(job: Job, asked: Mapping[str, str], *, base: str) -> Context:
     if context["has_result"]:
         context |= {
             "rejected": rejected.preview(job),
-            "shares": [{"share": share, "token": shares.token(share)} for share in shares.valid(job)],
+            "shares": [{"share": share, "url": shares.url(share)} for share in shares.valid(job)],
             "days": shares.DAYS,
         }
     return context | {

@@ -14,6 +14,7 @@ from django.core.signing import BadSignature, Signer
 from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -22,6 +23,7 @@ from accounts.acts import Act
 from accounts.errors import Refusal, not_found
 from reports.models import Job, Share
 from reports.pipelines import pipeline_for
+from salesagg.core.trusted_request import site_url
 
 # How long a link may hold, in days.
 DAYS = (1, 7, 30, 90)
@@ -62,6 +64,11 @@ def valid(job: Job) -> QuerySet[Share]:
 def token(share: Share) -> str:
     """What stands in the link's address."""
     return _signer.sign(share.pk.hex)
+
+
+def url(share: Share) -> str:
+    """The link, as it is given to other people."""
+    return site_url(reverse("shared", args=[token(share)]))
 
 
 def open_for_view(signed: str, request: HttpRequest) -> Job:

@@ -11,16 +11,17 @@ from django.core.asgi import get_asgi_application
 django_application = get_asgi_application()
 
 from channels.routing import ProtocolTypeRouter, URLRouter
-from channels.security.websocket import AllowedHostsOriginValidator
 from channels.sessions import SessionMiddlewareStack
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 
 from reports.routing import websocket_urlpatterns
 from reports.rpc.web.bridge import Bridge
-from salesagg import back_pressure, body_limit, exposition, observing
+from salesagg import back_pressure, body_limit, exposition, http_channel, observing
+from salesagg.core.trusted_request import OwnPages, TrustedRequest
 from salesagg.turns import Turns
 
+http_channel.install()
 body_limit.install()
 back_pressure.install()
 observing.install()
@@ -30,13 +31,15 @@ http = Bridge(Turns(django_application))
 # Daphne tells no application of its end; Twisted waits for what has to be done before.
 reactor.addSystemEventTrigger("before", "shutdown", lambda: Deferred.fromFuture(asyncio.ensure_future(http.close())))
 
-application = observing.Observed(
-    ProtocolTypeRouter(
-        {
-            "http": http,
-            # Origin first: a page of another site must not open a socket with our cookie. Whose the cookie is the
-            # consumer asks.
-            "websocket": AllowedHostsOriginValidator(SessionMiddlewareStack(URLRouter(websocket_urlpatterns))),
-        }
+application = TrustedRequest(
+    observing.Observed(
+        ProtocolTypeRouter(
+            {
+                "http": body_limit.BodyInPieces(http),
+                # Origin first: a page of another site must not open a socket with our cookie. Whose the cookie is the
+                # consumer asks.
+                "websocket": OwnPages(SessionMiddlewareStack(URLRouter(websocket_urlpatterns))),
+            }
+        )
     )
 )

@@ -29,6 +29,7 @@ from prometheus_client.core import GaugeMetricFamily
 
 from accounts import credentials
 from salesagg import version
+from salesagg.core import trusted_request
 from salesagg.figures import Figures
 
 logger = logging.getLogger(__name__)
@@ -113,7 +114,7 @@ def metrics(request: HttpRequest) -> HttpResponse:
     token = settings.METRICS_TOKEN
     if not token:
         raise Http404
-    scheme, _space, given = request.headers.get("Authorization", "").partition(" ")
+    scheme, _space, given = (trusted_request.authorization(request) or "").partition(" ")
     if scheme.lower() != "bearer" or not hmac.compare_digest(given.strip().encode(), token.encode()):
         raise credentials.unauthorized(_("Send METRICS_TOKEN as a bearer token."))
     encode, content_type = exposition.choose_encoder(request.headers.get("Accept", ""))

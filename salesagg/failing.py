@@ -7,8 +7,9 @@ from django.template import loader
 from django.utils.translation import gettext as _
 
 from accounts import logcontext
-from accounts.middleware import API_PATH, problem_response
+from accounts.middleware import problem_response
 from accounts.outage import is_database_away
+from salesagg.core import trusted_request
 
 # A restart of PostgreSQL is over by then, mostly.
 RETRY_SECONDS = 5
@@ -22,7 +23,7 @@ def server_error(request: HttpRequest) -> HttpResponse:
     """
     away = is_database_away(sys.exc_info()[1])
     status = 503 if away else 500
-    if "text/html" in request.headers.get("Accept", "") and not request.path.startswith(API_PATH):
+    if trusted_request.prefers_page(request):
         page = loader.get_template(f"{status}.html").render({"request_id": logcontext.request_id()})
         response = HttpResponse(page, status=status)
     elif away:

@@ -16,6 +16,7 @@ from django.conf import settings
 
 from accounts import logcontext, metrics, spans
 from accounts.observing import surface_of
+from salesagg.core import trusted_request
 
 logger = logging.getLogger("salesagg.access")
 Message = Mapping[str, Any]
@@ -39,7 +40,7 @@ class Observed:
         if scope["type"] not in ("http", "websocket"):
             await self._application(scope, receive, send)
             return
-        given = dict(scope["headers"]).get(_HEADER, b"").decode("latin-1")
+        given = trusted_request.requested_id(trusted_request.headers_of_scope(scope))
         observe = _Request if scope["type"] == "http" else _Socket
         with logcontext.about(request=logcontext.accepted(given)), spans.request(scope["headers"]) as span:
             seen = observe(scope, send)

@@ -15,6 +15,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
 from salesagg.api import COMMON_STATUSES, PROBLEM_TYPE, api
+from salesagg.core.trusted_request import site_url
 
 Json = dict[str, Any]
 
@@ -60,7 +61,7 @@ class Group:
 @require_safe
 def reference(request: HttpRequest) -> HttpResponse:
     document = api.get_openapi_schema()
-    base = request.build_absolute_uri("/").rstrip("/")
+    base = site_url("")
     text = json.dumps(document)
     models = [
         (name, _fields(schema))

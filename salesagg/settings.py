@@ -64,6 +64,8 @@ SECRET_KEY_FALLBACKS = env.list("SECRET_KEY_FALLBACKS", default=[])
 # True when people reach the site by https alone, as SITE_URL says: secure cookies, redirect, HSTS.
 HTTPS = env.bool("HTTPS", default=SITE_URL.startswith("https://"))
 SECURE_SSL_REDIRECT = HTTPS
+# The redirect leads to the site's own name, never to the one that the request says.
+SECURE_SSL_HOST = urlsplit(SITE_URL).netloc if SITE_URL.startswith("https://") else None
 # What watches over processes asks them on the spot, without a proxy that ends TLS.
 SECURE_REDIRECT_EXEMPT = [r"^(healthz|readyz)$"]
 SESSION_COOKIE_SECURE = HTTPS
@@ -86,7 +88,6 @@ SECURE_HSTS_PRELOAD = HTTPS
 BEHIND_PROXY = env.bool("BEHIND_PROXY", default=False)
 if BEHIND_PROXY:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
-    ALLAUTH_TRUSTED_PROXY_COUNT = 1
 SECURE_REFERRER_POLICY = "same-origin"
 SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
@@ -114,7 +115,10 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "salesagg.core.trusted_request.SiteUrlMiddleware",
     "accounts.headers.HeadersMiddleware",
+    "uploads.middleware.TusVersionMiddleware",
+    "accounts.middleware.ApiErrorMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
@@ -343,6 +347,10 @@ CONTENT_SECURITY_POLICY = {
 # The largest request body, and so the largest chunk of an upload. Daphne holds a body whole before any view sees it:
 # this is what one request can cost, and what one lost connection can lose. The browser sends half of it at a time.
 MAX_BODY_BYTES = env.int("MAX_BODY_BYTES", default=32 * MIB)
+# The bytes of all request bodies that a web process holds in its temporary folder until their requests are worked on;
+# one IP address may have half of it. More is refused with 503 before it is read, and clients send it again. A site
+# with hundreds of uploads at once gets by with it; it keeps a few clients from filling the disk.
+MAX_HELD_BODY_BYTES = env.int("MAX_HELD_BODY_BYTES", default=1024 * MIB)
 # The largest file. Large enough for any CSV; it stops a client that announces nonsense.
 MAX_UPLOAD_BYTES = env.int("MAX_UPLOAD_BYTES", default=10**12)
 # What one person may store at a time, unfinished uploads counted at their announced length.

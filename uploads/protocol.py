@@ -5,6 +5,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.http import http_date
 
 from accounts.errors import Refusal
+from salesagg.core import trusted_request
 from uploads import checksum
 from uploads.models import Upload
 
@@ -27,10 +28,7 @@ def announce(response: HttpResponse) -> HttpResponse:
 
 def method(request: HttpRequest) -> str:
     """The method that is meant. Clients behind old proxies send PATCH and DELETE as POST with an override."""
-    override = request.headers.get("X-HTTP-Method-Override", "").upper()
-    if request.method == "POST" and override in ("PATCH", "DELETE"):
-        return override
-    return request.method or ""
+    return trusted_request.overridden_method(request)
 
 
 def check_version(request: HttpRequest) -> None:

@@ -13,6 +13,7 @@ from accounts import credentials, ratelimit
 from accounts.credentials import EVERYTHING, Credentials
 from accounts.errors import Refusal
 from accounts.models import User
+from salesagg.core import trusted_request
 
 
 class TokenAuth(AuthBase):
@@ -23,7 +24,7 @@ class TokenAuth(AuthBase):
     openapi_description = "An API token, from the account's page, or a JSON Web Token, from `/api/auth/`."
 
     def __call__(self, request: HttpRequest) -> Credentials | None:
-        header = request.headers.get("Authorization")
+        header = trusted_request.authorization(request)
         if header is None:
             return None
         found = credentials.from_header(header)

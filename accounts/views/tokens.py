@@ -15,6 +15,7 @@ from accounts.errors import Refusal
 from accounts.forms import TokenForm
 from accounts.models import ApiToken, User
 from accounts.ownership import load_owned
+from salesagg.core.trusted_request import site_url
 
 # Tokens that are no longer valid are shown for a while, then only counted among the past.
 ENDED_SHOWN = 20
@@ -76,7 +77,7 @@ def _page(
         "tokens": [*valid, *tokens.ended(user)[:ENDED_SHOWN]],
         "valid": len(valid),
         "full": len(valid) >= tokens.MAX_VALID,
-        "api_url": request.build_absolute_uri("/api/"),
-        "uploads_url": request.build_absolute_uri("/uploads/"),
+        "api_url": site_url("/api/"),
+        "uploads_url": site_url("/uploads/"),
     }
     return render(request, "accounts/tokens.html", context, status=status)

@@ -16,6 +16,7 @@ from reports.api.kinds import ChosenColumns, FoundColumns, Kind
 from reports.pipelines import pipeline_for
 from reports.snapshots import Snapshot
 from reports.snapshots import describe as snapshot_of
+from salesagg.core.trusted_request import site_url
 from uploads.models import Upload
 
 Status = Literal["pending", "processing", "completed", "failed", "cancelled"]
@@ -166,7 +167,7 @@ def describe(job: models.Job, request: HttpRequest | None = None) -> JobOut:
         seconds=seconds,
         rows_per_second=round(job.rows / seconds) if seconds else None,
         actions=_actions(job, seen),
-        url=request.build_absolute_uri(page) if request is not None else page,
+        url=site_url(page) if request is not None else page,
         download_urls={name: _address(request, job, file, until) for name, file in files.items()},
         download_urls_expire_at=until if files else None,
     )
@@ -190,5 +191,4 @@ def _actions(job: models.Job, seen: Snapshot) -> list[Action]:
 
 def _address(request: HttpRequest | None, job: models.Job, file: str, until: datetime) -> str:
     assert request is not None
-    bound_to = bindings.of_request(request)
-    return request.build_absolute_uri(signed.path(job, file, until=until, bound_to=bound_to))
+    return site_url(signed.path(job, file, until=until, bound_to=bindings.of_request(request)))

@@ -4,7 +4,6 @@ import uuid
 from datetime import datetime
 
 from django.http import HttpRequest, HttpResponse
-from django.urls import reverse
 from django.utils.translation import gettext as _
 from ninja import Router
 from pydantic import Field
@@ -92,7 +91,7 @@ def revoke_share(request: HttpRequest, job_id: uuid.UUID, share_id: uuid.UUID) -
 def _told(share: models.Share, request: HttpRequest) -> Share:
     return Share(
         id=share.pk,
-        url=request.build_absolute_uri(reverse("shared", args=[shares.token(share)])),
+        url=shares.url(share),
         created_at=share.created_at,
         expires_at=share.expires_at,
         opened_at=share.opened_at,

@@ -126,5 +126,3 @@ class _Events:
 
 def _event(name: str, told: Progress) -> str:
     return f"id: {told.version}\nevent: {name}\ndata: {json.dumps(told.as_json())}\n\n"
-
-

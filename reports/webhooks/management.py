@@ -17,7 +17,8 @@ from accounts.errors import Refusal, not_found
 from accounts.models import User
 from accounts.ownership import hold_owner
 from reports.models import Delivery, Webhook
-from reports.webhooks import notices, outbox, signing
+from reports.webhooks import outbox, signing
+from reports.webhooks.notices import send as email_about_disabling
 
 # More than anybody has receivers; each costs a message with every job.
 MAX_WEBHOOKS = 10
@@ -102,7 +103,7 @@ def disable(webhook_id: uuid.UUID, because: str) -> None:
         enabled = Webhook.objects.filter(pk=webhook_id, disabled_at=None)
         if enabled.update(disabled_at=Now(), disabled_because=because):
             _record(Act.WEBHOOK_CHANGED, Webhook.objects.get(pk=webhook_id))
-            transaction.on_commit(partial(notices.send, webhook_id))
+            transaction.on_commit(partial(email_about_disabling, webhook_id))
 
 
 def remove(webhook: Webhook) -> None:

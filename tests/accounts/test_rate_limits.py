@@ -96,7 +96,7 @@ def test_an_address_is_believed_of_a_trusted_proxy_alone(settings: Any, db: None
         return Client().get(JOBS, headers={"X-Forwarded-For": forwarded}).status_code
 
     assert [ask("192.0.2.1"), ask("192.0.2.2")] == [401, 429]
-    settings.ALLAUTH_TRUSTED_PROXY_COUNT = 1
+    settings.BEHIND_PROXY = True
     assert [ask("192.0.2.1"), ask("192.0.2.2"), ask("forged, 192.0.2.1")] == [401, 401, 429]
 
 

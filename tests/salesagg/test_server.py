@@ -105,6 +105,7 @@ def test_a_huge_body_is_cut_off_while_it_is_sent_and_not_kept_in_memory(server: 
 def test_a_chunked_body_over_the_cap_is_told_so(server: Server) -> None:
     with server.connect() as connection:
         connection.putrequest("POST", "/uploads/")
+        connection.putheader("Authorization", "Bearer wrong")
         connection.putheader("Transfer-Encoding", "chunked")
         connection.endheaders()
         for _ in range(33):
@@ -187,3 +188,128 @@ def test_second_server_on_a_data_folder_says_that_it_is_in_use(tmp_path: Path) -
     again.process.signal_group(signal.SIGKILL)
     again.process.wait(timeout=10)
     Server(tmp_path / "other", free_port()).wait().process.end()
+
+
+def talk(port: int, *messages: bytes) -> bytes:
+    """What the server answers until it closes the connection."""
+    with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
+        for message in messages:
+            connection.sendall(message)
+        answer = b""
+        while data := connection.recv(65536):
+            answer += data
+    return answer
+
+
+HOST = b"Host: localhost\r\n"
+TOO_LARGE = {
+    "a long header": (b"GET /healthz HTTP/1.1\r\n" + HOST + b"X: " + b"x" * 20_000 + b"\r\n\r\n", 431),
+    "a header without an end": (b"GET /healthz HTTP/1.1\r\n" + HOST + b"X: " + b"x" * 20_000, 431),
+    "large headers": (b"GET / HTTP/1.1\r\n" + HOST + (b"X: " + b"x" * 900 + b"\r\n") * 30, 431),
+    "many headers": (b"GET / HTTP/1.1\r\n" + HOST + b"".join(b"X%d: 1\r\n" % n for n in range(600)) + b"\r\n", 431),
+    "a long URL": (b"GET /healthz?" + b"x" * 9_000 + b" HTTP/1.1\r\n" + HOST + b"\r\n", 414),
+    "a longer URL": (b"GET /healthz?" + b"x" * 20_000 + b" HTTP/1.1\r\n" + HOST + b"\r\n", 414),
+    "a URL without an end": (b"GET /" + b"x" * 20_000, 414),
+    "a method alone": (b"GET\r\n\r\n", 400),
+    "bytes of another protocol": (b"\x16\x03\x01\x02\x00\x01\xfc\r\n\r\n", 400),
+    "a header without a colon": (b"GET / HTTP/1.1\r\n" + HOST + b"nothing\r\n\r\n", 400),
+    "a header's name with spaces": (b"GET / HTTP/1.1\r\n" + HOST + b"a b: 1\r\n\r\n", 400),
+    "a control character": (b"GET / HTTP/1.1\r\n" + HOST + b"X: a\x00b\r\n\r\n", 400),
+    "a length that is none": (b"POST / HTTP/1.1\r\n" + HOST + b"Content-Length: x\r\n\r\n", 400),
+    "two lengths": (b"POST / HTTP/1.1\r\n" + HOST + b"Content-Length: 1\r\nContent-Length: 2\r\n\r\n", 400),
+    "a malformed chunk": (b"POST / HTTP/1.1\r\n" + HOST + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n", 400),
+    "another transfer encoding": (b"POST / HTTP/1.1\r\n" + HOST + b"Transfer-Encoding: gzip\r\n\r\n", 400),
+    "a URL of another site": (b"GET http://evil.example/ HTTP/1.1\r\n" + HOST + b"\r\n", 400),
+    "bytes beyond ASCII in a URL": (b"GET /?\xff HTTP/1.1\r\n" + HOST + b"\r\n", 400),
+    "a protocol of a socket that is none": (
+        b"GET /ws/jobs/ HTTP/1.1\r\n" + HOST + b"Origin: http://localhost\r\n"
+        b"Upgrade: websocket\r\nConnection: Upgrade\r\n"
+        b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+        b"Sec-WebSocket-Protocol: \xff\r\n\r\n",
+        400,
+    ),
+}  # fmt: skip
+CODES = {400: "bad_request", 414: "url_too_long", 431: "headers_too_large"}
+
+
+@pytest.mark.parametrize("name", TOO_LARGE)
+def test_what_cannot_be_read_is_answered_with_a_sentence(server: Server, name: str) -> None:
+    message, status = TOO_LARGE[name]
+    head, _line, body = talk(server.port, message).partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 %d " % status)
+    assert b"Connection: close" in head
+    assert b"X-Request-ID: " in head
+    problem = json.loads(body)
+    assert (problem["status"], problem["code"]) == (status, CODES[status])
+    assert problem["detail"].endswith(".")
+    assert len(body) == int(head.partition(b"Content-Length: ")[2].partition(b"\r\n")[0])
+
+
+@pytest.mark.parametrize(
+    ("start", "status", "sentence"),
+    [
+        (b"GET /?" + b"x" * 9_000, 414, "Die Adresse dieser Seite ist zu lang."),
+        (b"POST /account/", 413, "Das war zu viel auf einmal"),
+        (b"GET /", 431, "Ihr Browser hat zu viel mitgeschickt."),
+    ],
+)
+def test_a_browser_gets_a_page_in_its_language(server: Server, start: bytes, status: int, sentence: str) -> None:
+    headers = HOST + b"Accept: text/html,*/*\r\nAccept-Language: de\r\n"
+    more = {413: b"Content-Length: %d\r\n" % (33 * MIB), 431: b"X: " + b"x" * 20_000 + b"\r\n"}.get(status, b"")
+    head, _line, body = talk(server.port, start + b" HTTP/1.1\r\n" + headers + more + b"\r\n").partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 %d " % status)
+    assert b"default-src 'none'" in head
+    assert b'<html lang="de">' in body
+    # The translation is compiled from salesagg/locale; the page is in English where it is not there.
+    assert sentence in body.decode() or "<h1>" in body.decode()
+
+
+def test_a_bad_request_behind_a_good_one_is_answered_too(server: Server) -> None:
+    good = b"GET /healthz HTTP/1.1\r\n" + HOST + b"\r\n"
+    answer = talk(server.port, good + b"GET /?" + b"x" * 20_000 + b" HTTP/1.1\r\n\r\n")
+    assert answer.startswith(b"HTTP/1.1 200 OK")
+    assert answer.count(b"HTTP/1.1 414 ") == 1
+
+
+@pytest.mark.parametrize("path", ["/accounts/login/", "/uploads/", "/api/jobs/upload", "/nothing"])
+@pytest.mark.parametrize("chunked", [False, True])
+def test_a_client_that_does_not_say_who_it_is_sends_little(server: Server, path: str, chunked: bool) -> None:
+    with server.connect() as connection:
+        connection.putrequest("POST", path)
+        if chunked:
+            connection.putheader("Transfer-Encoding", "chunked")
+            connection.endheaders()
+            connection.send(b"%x\r\n%s\r\n" % (MIB, b"x" * MIB))
+        else:
+            connection.putheader("Content-Length", str(MIB))
+            connection.endheaders()
+        with connection.getresponse() as response:
+            problem = json.loads(response.read())
+            assert (response.status, problem["code"]) == (401, "unauthorized")
+            assert response.getheader("WWW-Authenticate") == 'Bearer realm="salesagg"'
+            assert response.getheader("Tus-Resumable") == ("1.0.0" if path == "/uploads/" else None)
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        *(("GET", "/api/jobs"), ("HEAD", "/uploads/"), ("DELETE", "/uploads/x/"), ("POST", "/accounts/login/")),
+        *(("PUT", "/api/customers/1"), ("POST", "/account/"), ("OPTIONS", "/uploads/"), ("GET", "/ws/jobs/")),
+    ],
+)
+def test_a_path_that_takes_no_file_takes_no_large_body(server: Server, method: str, path: str) -> None:
+    message = (
+        f"{method} {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer x\r\nContent-Length: {9 * MIB}\r\n\r\n"
+    )
+    head, _line, body = talk(server.port, message.encode()).partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 413 ")
+    assert json.loads(body)["code"] == "body_too_large"
+
+
+def test_a_login_without_a_token_has_the_version_of_tus(server: Server) -> None:
+    for headers in ({}, {"Authorization": "Bearer wrong"}):
+        with server.connect() as connection:
+            connection.request("POST", "/uploads/", headers={"Tus-Resumable": "1.0.0", "Upload-Length": "1", **headers})
+            with connection.getresponse() as response:
+                assert response.status in (401, 403)
+                assert response.getheader("Tus-Resumable") == "1.0.0"

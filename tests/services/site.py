@@ -65,6 +65,8 @@ class Site:
     def web(self, **env: str) -> str:
         """Another daphne; returns its address."""
         port = free_port()
+        # The site's own URL follows from it.
+        env = {"PORT": str(port), **env}
         process = self.start("-m", "daphne", "-b", "127.0.0.1", "-p", str(port), "salesagg.asgi:application", **env)
         process.wait_for_port(port)
         return f"http://localhost:{port}"
