@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('reports', '0009_worker_hands'),
+        ('reports', '0010_webhook_rotation_and_failing'),
     ]
 
     operations = [
