@@ -71,9 +71,12 @@ def test_folder_that_everyone_shares_keeps_its_mode(tmp_path: Path) -> None:
 
 def test_check_warns_of_an_env_file_that_everyone_can_read(settings: Any, tmp_path: Path) -> None:
     settings.BASE_DIR = tmp_path
+    tmp_path.chmod(0o755)
     (tmp_path / ".env").write_text("SECRET_KEY=x\n")
     (tmp_path / ".env").chmod(0o640)
     assert "salesagg.W004" not in {message.id for message in run_checks()}
     (tmp_path / ".env").chmod(0o644)
     [warning] = [message for message in run_checks() if message.id == "salesagg.W004"]
     assert f"chmod 600 {tmp_path / '.env'}" in (warning.hint or "")
+    tmp_path.chmod(0o700)
+    assert "salesagg.W004" not in {message.id for message in run_checks()}
