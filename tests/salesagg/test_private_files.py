@@ -80,3 +80,8 @@ def test_check_warns_of_an_env_file_that_everyone_can_read(settings: Any, tmp_pa
     assert f"chmod 600 {tmp_path / '.env'}" in (warning.hint or "")
     tmp_path.chmod(0o700)
     assert "salesagg.W004" not in {message.id for message in run_checks()}
+
+
+def test_check_takes_no_name_of_a_postgresql_database_for_a_file(settings: Any) -> None:
+    settings.DATABASES = {"default": {"ENGINE": "django.db.backends.postgresql", "NAME": "salesagg"}}
+    assert "salesagg.W004" not in {message.id for message in run_checks()}
