@@ -33,6 +33,6 @@ def not_found(what: str) -> Refusal:
 
 
 def password_change_required() -> Refusal:
-    """For an account whose first password somebody else chose."""
+    """For an account whose first password another person chose."""
     message = gettext("Change your first password on the site before you do anything else.")
     return Refusal("password_change_required", message, status=403)

@@ -48,7 +48,7 @@ class User(AbstractUser):
     must_change_password = models.BooleanField(
         default=False,
         db_default=False,
-        help_text="Somebody else chose the password: nothing is open until the person has changed it.",
+        help_text="Another person chose the password: nothing is open until it is changed.",
     )
 
     USERNAME_FIELD = "email"

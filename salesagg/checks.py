@@ -63,7 +63,10 @@ def imports_are_apart(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
 @register()
 def secrets_are_private(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     """No other user of the machine can read the files with secrets and people's data."""
-    names = [settings.BASE_DIR / ".env", settings.DATA_DIR / "secret_key", settings.DATABASES["default"]["NAME"]]
+    database = settings.DATABASES["default"]
+    names = [settings.BASE_DIR / ".env", settings.DATA_DIR / "secret_key"]
+    if database["ENGINE"].endswith("sqlite3"):
+        names.append(database["NAME"])
     return [
         checks.Warning(
             f"Every user of this machine can read {path}.",

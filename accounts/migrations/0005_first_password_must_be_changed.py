@@ -13,7 +13,7 @@ class Migration(migrations.Migration):
             field=models.BooleanField(
                 db_default=False,
                 default=False,
-                help_text="Somebody else chose the password: nothing is open until the person has changed it.",
+                help_text="Another person chose the password: nothing is open until it is changed.",
             ),
         ),
     ]

@@ -1,12 +1,13 @@
 """What people do with their webhooks, by the page, the API and the admin."""
 
 import uuid
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import partial
+from typing import Any
 from urllib.parse import urlsplit
 
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import F, QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -56,12 +57,13 @@ def move(webhook: Webhook, url: str) -> None:
 
 def renew_secret(webhook: Webhook) -> None:
     """Sign with a new secret alone from now on: for a secret that another person may know."""
-    _change_secret(webhook, previous="", until=None)
+    _change_secret(webhook, previous_secret="", previous_secret_until=None)
 
 
 def rotate_secret(webhook: Webhook) -> None:
     """Sign with a new secret from now on, and for a while with the present one too, so that no message is refused."""
-    _change_secret(webhook, previous=webhook.secret, until=timezone.now() + ROTATION)
+    # As the database has it: of two rotations at once the second follows the first.
+    _change_secret(webhook, previous_secret=F("secret"), previous_secret_until=timezone.now() + ROTATION)
 
 
 def valid_secrets(webhook: Webhook) -> list[str]:
@@ -70,12 +72,13 @@ def valid_secrets(webhook: Webhook) -> list[str]:
     return [webhook.secret, *([webhook.previous_secret] if until is not None and until > timezone.now() else [])]
 
 
-def _change_secret(webhook: Webhook, *, previous: str, until: datetime | None) -> None:
-    webhook.secret, webhook.previous_secret, webhook.previous_secret_until = signing.new_secret(), previous, until
+def _change_secret(webhook: Webhook, **previous: Any) -> None:
     with transaction.atomic():
-        webhook.save(update_fields=["secret", "previous_secret", "previous_secret_until"])
+        if not Webhook.objects.filter(pk=webhook.pk).update(secret=signing.new_secret(), **previous):
+            raise not_found("webhook")
         _record(Act.WEBHOOK_SECRET_RENEWED, webhook)
         notices.send(webhook.owner, Act.WEBHOOK_SECRET_RENEWED)
+    webhook.refresh_from_db(fields=["secret", "previous_secret", "previous_secret_until"])
 
 
 def note_secret_shown(webhook: Webhook) -> None:

@@ -41,9 +41,10 @@ def close_file(path: Path) -> None:
 
 
 def is_open_to_everyone(path: Path) -> bool:
-    """Whether every user of the machine may read or write the file, as far as its own mode says."""
+    """Whether every user of the machine may read or write the file, by its mode and that of its folder."""
     try:
-        return bool(path.stat().st_mode & (stat.S_IROTH | stat.S_IWOTH))
+        reached = path.parent.stat().st_mode & stat.S_IXOTH
+        return bool(reached and path.stat().st_mode & (stat.S_IROTH | stat.S_IWOTH))
     except OSError:
         return False
 

@@ -1,4 +1,4 @@
-"""Whoever has a first password that somebody else chose can do nothing but change it."""
+"""An account whose first password was chosen by another person can do nothing but change it."""
 
 from typing import Any
 
@@ -46,7 +46,7 @@ def test_page_leads_to_the_change_of_the_first_password(browser: Client, path: s
 def test_first_password_is_changed_and_everything_opens(browser: Client, chief: User) -> None:
     page = browser.get(CHANGE, headers=HTML)
     assert page.status_code == 200
-    assert "Somebody else chose your first password." in page.content.decode()
+    assert "Your first password was chosen for you." in page.content.decode()
     assert change(browser).status_code == 302
     chief.refresh_from_db()
     assert not chief.must_change_password

@@ -292,7 +292,7 @@ def test_units_of_systemd_may_do_little() -> None:
     for unit in (ROOT / "deploy" / "systemd").glob("*.service"):
         options = re.findall(r"^(\w+)=(.*)$", unit.read_text(), re.MULTILINE)
         given = {name: [value for other, value in options if other == name] for name, _value in options}
-        assert given["SystemCallFilter"] == ["@system-service", "~@privileged @resources"], unit
+        assert given["SystemCallFilter"] == ["@system-service", "~@privileged"], unit
         assert given["SystemCallErrorNumber"] == ["EPERM"], unit
         assert (given["CapabilityBoundingSet"], given["UMask"], given["User"]) == ([""], ["0077"], ["salesagg"]), unit
         assert given["MemoryMax"], unit

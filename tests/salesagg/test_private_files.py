@@ -5,8 +5,9 @@ import stat
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
+import pytest
+from django.conf import settings
 from django.core.checks import run_checks
 
 from salesagg.core import private_files
@@ -69,11 +70,22 @@ def test_folder_that_everyone_shares_keeps_its_mode(tmp_path: Path) -> None:
     assert stat.S_IMODE(shared.stat().st_mode) == 0o1777
 
 
-def test_check_warns_of_an_env_file_that_everyone_can_read(settings: Any, tmp_path: Path) -> None:
-    settings.BASE_DIR = tmp_path
+def test_check_warns_of_an_env_file_that_everyone_can_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(settings, "BASE_DIR", tmp_path)
+    tmp_path.chmod(0o755)
     (tmp_path / ".env").write_text("SECRET_KEY=x\n")
     (tmp_path / ".env").chmod(0o640)
     assert "salesagg.W004" not in {message.id for message in run_checks()}
     (tmp_path / ".env").chmod(0o644)
     [warning] = [message for message in run_checks() if message.id == "salesagg.W004"]
     assert f"chmod 600 {tmp_path / '.env'}" in (warning.hint or "")
+    tmp_path.chmod(0o700)
+    assert "salesagg.W004" not in {message.id for message in run_checks()}
+
+
+def test_check_takes_no_name_of_a_postgresql_database_for_a_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    # The name is also that of a folder here.
+    for name, value in (("ENGINE", "django.db.backends.postgresql"), ("NAME", "salesagg")):
+        monkeypatch.setitem(settings.DATABASES["default"], name, value)
+    assert "salesagg.W004" not in {message.id for message in run_checks()}

@@ -4,6 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from celery import current_app
 from django.core import mail
 from django.db.models.functions import Now
 from django.test import Client
@@ -26,7 +27,7 @@ def emails(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         done.append(args[0])
         notices.mail_about(args[0])
 
-    monkeypatch.setattr(notices.current_app, "send_task", carry_out)
+    monkeypatch.setattr(current_app, "send_task", carry_out)
     return done
 
 
