@@ -1,11 +1,14 @@
 """API tokens on their page."""
 
 import re
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from io import StringIO
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import connection
 from django.test import Client
 from django.utils import timezone
 
@@ -175,3 +178,23 @@ def test_all_tokens_are_revoked_at_once(user: User, stranger: User, ann: Client)
     assert "2 tokens have been revoked." in text(ann.post(f"{TOKENS}revoke", follow=True))
     assert not any(tokens.find(token) for token in mine)
     assert tokens.find(theirs)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_page_that_is_sent_twice_at_once_makes_one_token(user: User, ann: Client) -> None:
+    together = threading.Barrier(4)
+
+    def send() -> int:
+        client = Client(raise_request_exception=False)
+        client.cookies = ann.cookies
+        try:
+            together.wait(30)
+            return client.post(TOKENS, form()).status_code
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(4) as pool:
+        statuses = {future.result() for future in [pool.submit(send) for _ in range(4)]}
+    # Refused by the form, or when it is stored.
+    assert statuses <= {200, 409}
+    assert user.api_tokens.count() == 1
