@@ -1,18 +1,16 @@
 """API tokens on their page."""
 
 import re
-import threading
-from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from io import StringIO
 
 import pytest
 from django.core.management import CommandError, call_command
-from django.db import connection
 from django.test import Client
 from django.utils import timezone
 
 from accounts import tokens
+from accounts.errors import Refusal
 from accounts.models import ApiToken, User
 from accounts.views import tokens as pages
 from tests.accounts.conftest import text
@@ -180,21 +178,10 @@ def test_all_tokens_are_revoked_at_once(user: User, stranger: User, ann: Client)
     assert tokens.find(theirs)
 
 
-@pytest.mark.django_db(transaction=True)
-def test_a_page_that_is_sent_twice_at_once_makes_one_token(user: User, ann: Client) -> None:
-    together = threading.Barrier(4)
-
-    def send() -> int:
-        client = Client(raise_request_exception=False)
-        client.cookies = ann.cookies
-        try:
-            together.wait(30)
-            return client.post(TOKENS, form()).status_code
-        finally:
-            connection.close()
-
-    with ThreadPoolExecutor(4) as pool:
-        statuses = {future.result() for future in [pool.submit(send) for _ in range(4)]}
-    # Refused by the form, or when it is stored.
-    assert statuses <= {200, 409}
+def test_the_second_of_two_pages_at_once_makes_no_token(user: User) -> None:
+    # Both forms were checked before either token was stored.
+    tokens.issue(user, name="nightly", new_name=True)
+    with pytest.raises(Refusal) as refused:
+        tokens.issue(user, name="nightly", new_name=True)
+    assert (refused.value.status, refused.value.code) == (409, "token_name_taken")
     assert user.api_tokens.count() == 1
