@@ -91,7 +91,7 @@ class TokenForm(forms.ModelForm[ApiToken]):
         # So that people know which one to revoke; and a page that is sent twice makes no second token.
         name: str = self.cleaned_data["name"]
         if tokens.valid(self.user).filter(name=name).exists():
-            raise forms.ValidationError(_("You have a valid token of this name. Choose another, or revoke that one."))
+            raise forms.ValidationError(tokens.name_taken())
         return name
 
 

@@ -65,7 +65,7 @@ class User(AbstractUser):
     def __str__(self) -> str:
         return self.email
 
-    def check_password(self, raw_password: str) -> bool:
+    def check_password(self, raw_password: str | None) -> bool:
         return not passwords.is_too_long(raw_password) and super().check_password(raw_password)
 
 

@@ -61,7 +61,7 @@ def user_of(key: str | None) -> User | None:
     data = SessionStore(key).load() if key else {}
     if data.get(BACKEND_SESSION_KEY) not in settings.AUTHENTICATION_BACKENDS:
         return None
-    user = User.objects.filter(pk=data.get(SESSION_KEY), is_active=True).first()
+    user = User.objects.filter(pk=data.get(SESSION_KEY, 0), is_active=True).first()
     return user if user is not None and _was_signed_for(user, data.get(HASH_SESSION_KEY, "")) else None
 
 

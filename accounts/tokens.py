@@ -27,10 +27,17 @@ LAST_USED_PRECISION = timedelta(minutes=1)
 MAX_VALID = 50
 
 
-def issue(user: User, *, name: str, scopes: str = ApiToken.Scopes.WRITE, days: int | None = None) -> str:
+def issue(
+    user: User,
+    *,
+    name: str,
+    scopes: str = ApiToken.Scopes.WRITE,
+    days: int | None = None,
+    new_name: bool = False,
+) -> str:
     """Make a token for `user` and return it. It cannot be shown again. Raises `Refusal` (409) at the limit.
 
-    Without `days` it holds until it is revoked.
+    Without `days` it holds until it is revoked. With `new_name` no other valid token may have the name.
     """
     token = PREFIX + secrets.token_urlsafe(32)
     with transaction.atomic():
@@ -39,6 +46,8 @@ def issue(user: User, *, name: str, scopes: str = ApiToken.Scopes.WRITE, days: i
         if valid(user).count() >= MAX_VALID:
             message = _("You have %(count)s valid tokens, and more are not possible. Revoke one that you do not need.")
             raise Refusal("too_many_tokens", message % {"count": MAX_VALID}, status=409)
+        if new_name and valid(user).filter(name=name).exists():
+            raise Refusal("token_name_taken", name_taken(), status=409)
         made = ApiToken.objects.create(
             user=user,
             name=name,
@@ -50,6 +59,10 @@ def issue(user: User, *, name: str, scopes: str = ApiToken.Scopes.WRITE, days: i
         audit.record(Act.TOKEN_MADE, made, account=user, label=name)
         notices.send(user, Act.TOKEN_MADE, name=name)
     return token
+
+
+def name_taken() -> str:
+    return _("You have a valid token of this name. Choose another, or revoke that one.")
 
 
 def valid(user: User) -> QuerySet[ApiToken]:

@@ -33,7 +33,7 @@ def overview(request: HttpRequest) -> HttpResponse:
         return _page(request, user, form)
     asked = form.cleaned_data
     try:
-        token = tokens.issue(user, name=asked["name"], scopes=asked["scopes"], days=asked["days"])
+        token = tokens.issue(user, name=asked["name"], scopes=asked["scopes"], days=asked["days"], new_name=True)
     except Refusal as refusal:
         form.add_error(None, refusal.message)
         return _page(request, user, form, status=refusal.status)

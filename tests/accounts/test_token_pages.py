@@ -10,6 +10,7 @@ from django.test import Client
 from django.utils import timezone
 
 from accounts import tokens
+from accounts.errors import Refusal
 from accounts.models import ApiToken, User
 from accounts.views import tokens as pages
 from tests.accounts.conftest import text
@@ -175,3 +176,12 @@ def test_all_tokens_are_revoked_at_once(user: User, stranger: User, ann: Client)
     assert "2 tokens have been revoked." in text(ann.post(f"{TOKENS}revoke", follow=True))
     assert not any(tokens.find(token) for token in mine)
     assert tokens.find(theirs)
+
+
+def test_the_second_of_two_pages_at_once_makes_no_token(user: User) -> None:
+    # Both forms were checked before either token was stored.
+    tokens.issue(user, name="nightly", new_name=True)
+    with pytest.raises(Refusal) as refused:
+        tokens.issue(user, name="nightly", new_name=True)
+    assert (refused.value.status, refused.value.code) == (409, "token_name_taken")
+    assert user.api_tokens.count() == 1
