@@ -1,5 +1,6 @@
 """The rehearsal of a deployment: what docker-compose.yml starts, started, behind the proxy that it starts, and used."""
 
+import contextlib
 import csv
 import http.client
 import re
@@ -9,6 +10,7 @@ import socket
 import stat
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import grpc
 import psycopg
@@ -311,3 +313,43 @@ def test_a_backup_is_restored_and_the_site_goes_on_from_it(stage: Stage, token: 
         assert totals_of(result.text) == totals_by_csv(path)[0]
     finally:
         web.end()
+
+
+def test_downloads_of_a_shared_report_hold_nobody_up(
+    stage: Stage, admin: requests.Session, token: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "departments.csv"
+    rows = "".join(f"Department {number},2024-01-01,{number}\n" for number in range(6000))
+    path.write_text(f"Department Name,Date,Number of Sales\n{rows}")
+    job = send(stage, token, path)
+    done = f"SELECT status = 'completed' FROM reports_job WHERE id = '{job}'"  # noqa: S608  (our own)
+    wait_until(lambda: stage.query(done), what="the job's end", timeout=40)
+    headers = {"Authorization": f"Bearer {token}"}
+    share = requests.post(f"{stage.address}/api/jobs/{job}/shares", json={"days": 1}, headers=headers, timeout=20)
+    link = urlsplit(share.json()["url"]).path
+
+    def ask(here: str) -> http.client.HTTPResponse:
+        connection = http.client.HTTPConnection("127.0.0.1", stage.port, timeout=60, source_address=(here, 0))
+        connections.callback(connection.close)
+        connection.request("GET", f"{link}result.xlsx", headers={"Host": "localhost"})
+        return connections.enter_context(connection.getresponse())
+
+    with contextlib.ExitStack() as connections:
+        # More at once than both web processes have slots, from addresses that the limit counts apart, while no worker
+        # can make the workbook.
+        for worker in stage.workers:
+            worker.signal_group(signal.SIGSTOP)
+        try:
+            waiting = [ask(f"127.0.0.{number % 3 + 31}") for number in range(75)]
+            assert {answer.status for answer in waiting} == {200}
+            assert admin.get(f"{stage.address}/jobs/{job}/", timeout=30).status_code == 200
+        finally:
+            for worker in stage.workers:
+                worker.signal_group(signal.SIGCONT)
+        [workbook] = {answer.read() for answer in waiting}
+        assert workbook.startswith(b"PK")
+        assert stage.query(f"SELECT count(*) FROM reports_export WHERE job_id = '{job}'") == 1  # noqa: S608  (our own)
+        # Two minutes' worth and more: one minute may end in between.
+        answers = [ask("127.0.0.34") for _ in range(62)]
+        assert {answer.status for answer in answers} == {302, 429}
+        assert all(int(answer.headers["Retry-After"]) > 0 for answer in answers if answer.status == 429)

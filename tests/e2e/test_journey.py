@@ -64,9 +64,10 @@ def test_from_sign_up_to_the_downloaded_totals(signed_up: Page, tmp_path: Path) 
 
     with page.expect_download() as downloading:
         page.get_by_role("link", name="Download CSV").click()
-    expected = "".join(f"{name},{total}\n" for name, total in totals.items())
+    expected = "".join(f'"{name}","{total}"\n' for name, total in totals.items())
     assert downloading.value.suggested_filename == "sales 2024-totals.csv"
-    assert Path(downloading.value.path()).read_bytes() == f"Department Name,Total Number of Sales\n{expected}".encode()
+    header = '"Department Name","Total Number of Sales"\n'
+    assert Path(downloading.value.path()).read_bytes() == f"{header}{expected}".encode()
 
     page.get_by_role("button", name="Log out").click()
     page.wait_for_url(re.compile("/accounts/login/"))

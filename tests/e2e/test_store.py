@@ -49,7 +49,8 @@ def test_a_result_is_downloaded_from_the_store_under_the_files_name(
     page.get_by_role("article").get_by_role("link", name="Köln.csv", exact=True).click()
     asked: list[str] = []
     page.context.on("request", lambda request: asked.append(request.url))
-    link = page.get_by_role("link", name="Download CSV")
+    page.get_by_text("Other formats").click()
+    link = page.get_by_role("link", name="Plain CSV, for programs")
     expect(link).to_be_visible()
     with page.expect_download() as downloading:
         link.click()

@@ -1,5 +1,6 @@
 """Downloads of results that are in a store which browsers reach: they are sent on to it."""
 
+import contextlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,11 +11,13 @@ from django.core.files.storage import default_storage
 from django.test import Client
 
 from accounts.models import User
-from reports import shares, signed
+from reports import exports, shares, signed
+from reports.formats import FORMATS
 from reports.models import Job
 from salesagg import backends
 from tests.conftest import bound_to
 from tests.files import HEADER
+from tests.reports.workbook import sheets
 from tests.services import S3
 from tests.uploads.conftest import in_s3, s3, unwell  # noqa: F401  (fixtures)
 
@@ -67,6 +70,19 @@ def test_what_is_made_as_it_is_asked_for_comes_from_us(ann: Client, job: Job) ->
         response = ann.get(f"/jobs/{job.pk}/{path}")
         assert response.status_code == 200
         response.close()
+
+
+def test_a_kept_workbook_comes_from_the_store_itself(ann: Client, job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(exports, "SMALL_LINES", 0)
+    address = f"/jobs/{job.pk}/result.xlsx"
+    ann.get(address).close()
+    assert exports.make_all() == 1
+    answer = there(ann.get(address))
+    assert sheets(answer.content)["Departments"][1][:2] == ["Toys", 3.0]
+    assert "K%C3%B6ln-totals.xlsx" in answer.headers["Content-Disposition"]
+    assert answer.headers["Content-Type"] == FORMATS["xlsx"].content_type
+    with contextlib.closing(ann.head(address)) as response:
+        assert response.status_code == 200
 
 
 def test_who_asks_for_the_head_alone_is_told_it_here(ann: Client, job: Job, token: str) -> None:
