@@ -9,6 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import unquote
 
+from allauth.core.internal.sessionkit import get_session_user
+from allauth.headless.internal.sessionkit import lookup_session
+from allauth.headless.tokens.strategies.jwt.internal import decode_token, session_key_from_sid
 from django.conf import settings
 from django.utils.translation import gettext as _
 
@@ -18,7 +21,7 @@ from accounts.audit import Origin
 from accounts.credentials import EVERYTHING, Credentials
 from accounts.errors import Refusal
 from accounts.models import User
-from reports import readings, watching
+from reports.rpc import endings
 
 # Calls of browsers come from our own web server, on a socket in the file system; see `reports.rpc.web`.
 BRIDGE = "unix:"
@@ -53,19 +56,20 @@ class Caller:
     ip: str = ""
     # What the API token is called, if there is one.
     token: str = ""
+    # The key of the session behind a JSON Web Token.
+    session: str = ""
 
-    async def is_still_allowed(self) -> bool:
-        """Whether what it came with would still be accepted; for calls that last."""
-        key, look = self.header, self._is_accepted
-        # Many may come with the same; of them one asks.
-        return key is None or await readings.read(key, look, max_age=watching.REREAD_SECONDS / 2, enough=bool)
+    def is_accepted(self) -> bool:
+        """Whether what it came with would still be accepted; for calls that last.
 
-    def _is_accepted(self) -> bool:
-        try:
-            credentials.from_header(self.header or "")
-        except Refusal:
-            return False
-        return True
+        A JSON Web Token holds for a quarter of an hour, and an upload may take longer without a way to renew it. So its
+        session is what counts: it ends with a logout, with a new password, and with the account.
+        """
+        if self.session:
+            return _user_of_session(self.session) == self.user
+        if self.header is not None:
+            return _is_valid(self.header)
+        return User.objects.filter(pk=self.user.pk, is_active=True).exists()
 
 
 def identify(metadata: Mapping[str, str], peer: Peer, *, scope: str) -> Caller:
@@ -77,7 +81,15 @@ def identify(metadata: Mapping[str, str], peer: Peer, *, scope: str) -> Caller:
     found = credentials.from_header(header) if header is not None else _without_token(peer)
     credentials.check_granted(found, scope)
     ratelimit.count_user(found.user)
-    return Caller(found.user, header, ip=ip or "", token=found.name)
+    return Caller(found.user, header, ip=ip or "", token=found.name, session=_session_behind(header))
+
+
+def confirm() -> None:
+    """Check the credentials of the current call again, before something is returned that works without them, or before
+    something is kept. Raise `Refusal` (401)."""
+    caller = _current.get(None)
+    if caller is not None and not caller.is_accepted():
+        raise endings.locked_out()
 
 
 def current() -> Caller:
@@ -89,6 +101,27 @@ def serve(caller: Caller) -> None:
     """Serve the rest of the call in the name of `caller`."""
     _current.set(caller)
     audit.serve(Origin(Via.GRPC, caller.user, ratelimit.network_of(caller.ip), caller.token))
+
+
+def _is_valid(header: str) -> bool:
+    try:
+        credentials.from_header(header)
+    except Refusal:
+        return False
+    return True
+
+
+def _session_behind(header: str | None) -> str:
+    """The key of the session behind the JSON Web Token in `header`, which was accepted; empty for an API token."""
+    claims = decode_token((header or "").partition(" ")[2].strip(), "access")
+    return (session_key_from_sid(claims["sid"]) or "") if claims else ""
+
+
+def _user_of_session(key: str) -> User | None:
+    """The user who is logged in with that session, if it is alive and was not ended by a new password."""
+    session = lookup_session(key)
+    user = get_session_user(session) if session is not None else None
+    return user if isinstance(user, User) and user.is_active else None
 
 
 def _ip(text: str) -> str | None:

@@ -336,7 +336,7 @@ async def test_who_sends_is_told_what_others_do_to_the_job(
     refusal = await refused(call if waits else _write_on(call))
     assert refusal.kind == kind
     if not waits or what == "deleted":
-        await in_thread(nothing_left)(files)
+        await gone(files)
 
 
 async def whole() -> None:
