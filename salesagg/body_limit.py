@@ -27,6 +27,7 @@ logger = logging.getLogger(__name__)
 LINGER_SECONDS = 2.0
 LINGER_BODIES = 2
 CODE = "body_too_large"
+OPEN_GRPC_WEB_BYTES = 64 * 1024
 
 
 class LimitedRequest(http_protocol.WebRequest):  # type: ignore[misc]
@@ -40,7 +41,7 @@ class LimitedRequest(http_protocol.WebRequest):  # type: ignore[misc]
 
     def gotLength(self, length: int | None) -> None:  # noqa: N802  (Twisted's name)
         """The headers are complete; `length` is None for a chunked body, which is then counted as it comes."""
-        too_large = length is not None and length > settings.MAX_BODY_BYTES
+        too_large = length is not None and length > self.limit
         super().gotLength(0 if too_large else length)
         if too_large:
             self.refuse()
@@ -51,10 +52,18 @@ class LimitedRequest(http_protocol.WebRequest):  # type: ignore[misc]
             if self.received > LINGER_BODIES * settings.MAX_BODY_BYTES:
                 self.channel.transport.abortConnection()
             return
-        if self.received > settings.MAX_BODY_BYTES:
+        if self.received > self.limit:
             self.refuse()
         else:
             super().handleContentChunk(data)
+
+    @property
+    def limit(self) -> int:
+        """Bytes that the body may have. A gRPC-Web call without a token asks for the server's health at most."""
+        is_grpc_web = (self.getHeader(b"content-type") or b"").lower().startswith(b"application/grpc-web")
+        if is_grpc_web and not self.getHeader(b"authorization"):
+            return min(OPEN_GRPC_WEB_BYTES, int(settings.MAX_BODY_BYTES))
+        return int(settings.MAX_BODY_BYTES)
 
     def process(self) -> Any:
         return None if self.refused else super().process()
@@ -64,11 +73,11 @@ class LimitedRequest(http_protocol.WebRequest):  # type: ignore[misc]
         self.refused = True
         request_id = logcontext.accepted((self.getHeader(logcontext.HEADER.encode()) or b"").decode("latin-1"))
         metrics.REFUSALS.labels("http", CODE).inc()
-        logger.info("a body of more than %d bytes is refused", settings.MAX_BODY_BYTES, extra={"request": request_id})
+        logger.info("a body of more than %d bytes is refused", self.limit, extra={"request": request_id})
         if b"text/html" in (self.getHeader(b"accept") or b""):
             kind, body = b"text/html; charset=utf-8", render_to_string("413.html").encode()
         else:
-            kind, body = b"application/problem+json", _problem(request_id)
+            kind, body = b"application/problem+json", _problem(request_id, self.limit)
         transport = self.channel.transport
         transport.write(
             b"HTTP/1.1 413 Content Too Large\r\nContent-Type: %b\r\nContent-Security-Policy: %b\r\n"
@@ -79,8 +88,8 @@ class LimitedRequest(http_protocol.WebRequest):  # type: ignore[misc]
         reactor.callLater(LINGER_SECONDS, transport.abortConnection)
 
 
-def _problem(request_id: str) -> bytes:
-    detail = f"A request may have at most {settings.MAX_BODY_BYTES} bytes. Send large files in chunks to /uploads/."
+def _problem(request_id: str, limit: int) -> bytes:
+    detail = f"A request may have at most {limit} bytes. Send large files in chunks to /uploads/."
     return json.dumps({"code": CODE, "detail": detail, "status": 413, "requestId": request_id}).encode()
 
 

@@ -84,6 +84,13 @@ def identify(metadata: Mapping[str, str], peer: Peer, *, scope: str) -> Caller:
     return Caller(found.user, header, ip=ip or "", token=found.name, session=_session_behind(header))
 
 
+def check_token(header: str | None) -> None:
+    """Raise `Refusal` (401) unless `header`, of a call that must have a token, has a valid one."""
+    if header is None:
+        raise _unknown()
+    credentials.from_header(header)
+
+
 def confirm() -> None:
     """Check the credentials of the current call again, before something is returned that works without them, or before
     something is kept. Raise `Refusal` (401)."""
@@ -141,7 +148,11 @@ def _without_token(peer: Peer) -> Credentials:
     if settings.GRPC_ANONYMOUS_USER and not peer.address.startswith(BRIDGE):
         message = _("Calls without a token are not possible: GRPC_ANONYMOUS_USER names no account.")
         return Credentials(_active(settings.GRPC_ANONYMOUS_USER, message), EVERYTHING)
-    raise credentials.unauthorized(_("Send an API token in the metadata: authorization: Bearer <token>."))
+    raise _unknown()
+
+
+def _unknown() -> Refusal:
+    return credentials.unauthorized(_("Send an API token in the metadata: authorization: Bearer <token>."))
 
 
 def _active(email: str, message: str) -> User:
