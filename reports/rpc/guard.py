@@ -18,7 +18,7 @@ import grpc
 from django.conf import settings
 from django.utils.translation import gettext as _
 
-from accounts import logcontext
+from accounts import logcontext, ratelimit
 from accounts.credentials import READ, WRITE
 from reports.rpc import callers, errors, rechecking
 from reports.rpc.callers import Caller, Peer
@@ -107,7 +107,8 @@ class Guard(grpc.aio.ServerInterceptor):
         async def respond(raw: AsyncIterator[bytes], context: Context) -> Any:
             with logcontext.about(request=logcontext.accepted(None)):
                 try:
-                    address = _peer(context).ip(_metadata(context).get("x-forwarded-for", ""))
+                    ip = _peer(context).ip(_metadata(context).get("x-forwarded-for", ""))
+                    address = ratelimit.network_of(ip or "")
                     message = _("Too many calls without a token are open. Close some, then try again.")
                     reading = partial(self._open_reads.taken, address, message)
                     with self._open_calls.taken(address, message):

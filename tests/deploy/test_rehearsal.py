@@ -20,7 +20,7 @@ from tusclient.exceptions import TusUploadFailed
 from tests.deploy.stage import Stage
 from tests.files import totals_by_csv, write_sales
 from tests.services.processes import free_port, wait_until
-from tests.services.rpc import Rpc, pieces
+from tests.services.rpc import LARGE_BYTES, Rpc, peak_bytes, pieces, refused_without_token
 from tests.services.site import log_in
 from tests.services.tus import uploading
 from tests.services.watching import Page
@@ -280,3 +280,18 @@ def test_a_backup_is_restored_and_the_site_goes_on_from_it(stage: Stage, token: 
         assert totals_of(result.text) == totals_by_csv(path)[0]
     finally:
         web.end()
+
+
+@pytest.mark.parametrize("compression", [grpc.Compression.Gzip, None], ids=["packed", "plain"])
+def test_large_grpc_message_without_a_token_costs_neither_server_nor_proxy_memory(
+    stage: Stage, compression: grpc.Compression | None
+) -> None:
+    target = f"localhost:{stage.port}"
+    assert refused_without_token(target, "/sales.v1.SalesService/Nothing") == "UNIMPLEMENTED"
+    processes = [stage.rpc.pid, stage.proxy.pid]
+    before = [peak_bytes(pid) for pid in processes]
+    for method in ("GetJobStatus", "UploadCSV", "WatchJob"):
+        path = f"/sales.v1.SalesService/{method}"
+        assert refused_without_token(target, path, compression=compression) == "UNAUTHENTICATED"
+    grown = [peak_bytes(pid) - most for pid, most in zip(processes, before, strict=True)]
+    assert max(grown) < LARGE_BYTES

@@ -173,14 +173,16 @@ class TestWithoutToken:
     ) -> None:
         monkeypatch.setattr(requests, "OPEN_MESSAGES", 5)
         asked = [ServerReflectionRequest(list_services="*")] * 50
-        call = ServerReflectionStub(channel).ServerReflectionInfo(iter(asked), timeout=20)
+        stub: Any = ServerReflectionStub(channel)
+        call = stub.ServerReflectionInfo(iter(asked), timeout=20)
         assert len(await all_of(call)) == 5
 
     async def test_reflection_ends_a_call_that_asks_no_more(
         self, channel: Any, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(requests, "OPEN_ARRIVAL_SECONDS", 0.1)
-        call = ServerReflectionStub(channel).ServerReflectionInfo(timeout=20)
+        stub: Any = ServerReflectionStub(channel)
+        call = stub.ServerReflectionInfo(timeout=20)
         await call.write(ServerReflectionRequest(list_services="*"))
         assert len(await all_of(call)) == 1
 
