@@ -280,6 +280,9 @@ GRPC_TLS_CLIENT_CA = env.str("GRPC_TLS_CLIENT_CA", default="")
 GRPC_ANONYMOUS_USER = env.str("GRPC_ANONYMOUS_USER", default="")
 # Further names for our service, such as package.Service: for clients of older systems that call it so.
 GRPC_SERVICE_ALIASES = env.list("GRPC_SERVICE_ALIASES", default=[])
+# Uploads by gRPC that one account may have under way at one process; 0: any number. gRPC holds an upload's current
+# message until it is complete, up to MAX_BODY_BYTES.
+GRPC_UPLOADS_PER_ACCOUNT = env.int("GRPC_UPLOADS_PER_ACCOUNT", default=50)
 # Origins (https://app.example.com) whose pages may call by gRPC-Web; pages of our own always may. *: any.
 GRPC_WEB_ORIGINS = env.list("GRPC_WEB_ORIGINS", default=[])
 

@@ -12,13 +12,13 @@ from urllib.parse import unquote
 from django.conf import settings
 from django.utils.translation import gettext as _
 
-from accounts import audit, bindings, credentials, ratelimit
+from accounts import audit, bindings, credentials, ratelimit, sessions
 from accounts.acts import Via
 from accounts.audit import Origin
 from accounts.credentials import EVERYTHING, Credentials
 from accounts.errors import Refusal
 from accounts.models import User
-from reports import readings, watching
+from reports.rpc import endings
 
 # Calls of browsers come from our own web server, on a socket in the file system; see `reports.rpc.web`.
 BRIDGE = "unix:"
@@ -55,19 +55,20 @@ class Caller:
     token: str = ""
     # What signed URLs that this call returns are bound to; see `accounts.bindings`.
     binding: str = ""
+    # The key of the session behind a JSON Web Token.
+    session: str = ""
 
-    async def is_still_allowed(self) -> bool:
-        """Whether what it came with would still be accepted; for calls that last."""
-        key, look = self.header, self._is_accepted
-        # Many may come with the same; of them one asks.
-        return key is None or await readings.read(key, look, max_age=watching.REREAD_SECONDS / 2, enough=bool)
+    def is_accepted(self) -> bool:
+        """Whether what it came with would still be accepted; for calls that last.
 
-    def _is_accepted(self) -> bool:
-        try:
-            credentials.from_header(self.header or "")
-        except Refusal:
-            return False
-        return True
+        A JSON Web Token holds for a quarter of an hour, and an upload may take longer without a way to renew it. So its
+        session is what counts: it ends with a logout, with a new password, and with the account.
+        """
+        if self.session:
+            return sessions.user_of(self.session) == self.user
+        if self.header is not None:
+            return _is_valid(self.header)
+        return User.objects.filter(pk=self.user.pk, is_active=True).exists()
 
 
 def identify(metadata: Mapping[str, str], peer: Peer, *, scope: str) -> Caller:
@@ -79,7 +80,29 @@ def identify(metadata: Mapping[str, str], peer: Peer, *, scope: str) -> Caller:
     found = credentials.from_header(header) if header is not None else _without_token(peer)
     credentials.check_granted(found, scope)
     ratelimit.count_user(found.user)
-    return Caller(found.user, header, ip=ip or "", token=found.name, binding=bindings.of_credentials(found))
+    return Caller(
+        found.user,
+        header,
+        ip=ip or "",
+        token=found.name,
+        binding=bindings.of_credentials(found),
+        session=found.session_key,
+    )
+
+
+def check_token(header: str | None) -> None:
+    """Raise `Refusal` (401) unless `header`, of a call that must have a token, has a valid one."""
+    if header is None:
+        raise _unknown()
+    credentials.from_header(header)
+
+
+def confirm() -> None:
+    """Check the credentials of the current call again, before something is returned that works without them, or before
+    something is kept. Raise `Refusal` (401)."""
+    caller = _current.get(None)
+    if caller is not None and not caller.is_accepted():
+        raise endings.locked_out()
 
 
 def current() -> Caller:
@@ -91,6 +114,14 @@ def serve(caller: Caller) -> None:
     """Serve the rest of the call in the name of `caller`."""
     _current.set(caller)
     audit.serve(Origin(Via.GRPC, caller.user, ratelimit.network_of(caller.ip), caller.token))
+
+
+def _is_valid(header: str) -> bool:
+    try:
+        credentials.from_header(header)
+    except Refusal:
+        return False
+    return True
 
 
 def _ip(text: str) -> str | None:
@@ -110,7 +141,11 @@ def _without_token(peer: Peer) -> Credentials:
     if settings.GRPC_ANONYMOUS_USER and not peer.address.startswith(BRIDGE):
         message = _("Calls without a token are not possible: GRPC_ANONYMOUS_USER names no account.")
         return Credentials(_active(settings.GRPC_ANONYMOUS_USER, message), EVERYTHING)
-    raise credentials.unauthorized(_("Send an API token in the metadata: authorization: Bearer <token>."))
+    raise _unknown()
+
+
+def _unknown() -> Refusal:
+    return credentials.unauthorized(_("Send an API token in the metadata: authorization: Bearer <token>."))
 
 
 def _active(email: str, message: str) -> User:

@@ -2,7 +2,6 @@
 
 import uuid
 from datetime import datetime
-from typing import Any
 
 from django.conf import settings
 from django.utils.translation import gettext as _
@@ -34,9 +33,8 @@ def job_status(job: Job) -> JobStatus:
     told = changed(describe(job))
     told.total = job.total
     told.reasons.update(job.reasons)
-    if job.is_finished and (files := signed.files(job)):
-        until = signed.expiry()
-        told.download_urls.update({name: _address(job, file, until) for name, file in files.items()})
+    if job.is_finished and (addresses := _addresses(job, until := signed.expiry())):
+        told.download_urls.update(addresses)
         told.download_urls_expire_at.CopyFrom(_timestamp(until))
     return told
 
@@ -56,8 +54,7 @@ def changed(seen: Snapshot) -> JobStatus:
 
 def upload_response(job: Job, *, seconds: float) -> UploadResponse:
     """The result of a job that was completed, as the answer to the upload of its file."""
-    files, until = signed.files(job), signed.expiry()
-    addresses: dict[str, Any] = {name: _address(job, file, until) for name, file in files.items()}
+    addresses = _addresses(job, signed.expiry())
     return UploadResponse(
         result_id=str(job.pk),
         download_url=addresses.get("csv", ""),
@@ -68,6 +65,12 @@ def upload_response(job: Job, *, seconds: float) -> UploadResponse:
         errors_url=addresses.get("errors", ""),
         total=job.total,
     )
+
+
+def _addresses(job: Job, until: datetime) -> dict[str, str]:
+    """The downloads of `job`, by what they are. Raise `Refusal` (401): they work without the caller's token."""
+    callers.confirm()
+    return {name: _address(job, file, until) for name, file in signed.files(job).items()}
 
 
 def _address(job: Job, file: str, until: datetime) -> str:

@@ -25,7 +25,7 @@ from reports import options
 from reports.models import Job
 from reports.models.jobs import DEFAULT_KIND
 from reports.pipelines import pipelines
-from reports.rpc import endings
+from reports.rpc import callers, endings
 from reports.rpc.errors import Invalid
 from reports.rpc.stubs.sales_pb2 import UploadOptions, UploadRequest
 from reports.rpc.threads import in_thread, to_the_end
@@ -38,6 +38,8 @@ PART_BYTES = 4 * 1024 * 1024
 # parts are smaller.
 TOTAL_BYTES = 256 * 1024 * 1024
 LEAST_SHARE_BYTES = 256 * 1024
+# Messages in a row without data.
+MOST_EMPTY = 1000
 _taking: set["_File"] = set()
 Messages = AsyncIterator[UploadRequest]
 
@@ -59,6 +61,8 @@ async def receive(owner: User, messages: Messages, *, told: Told) -> Job:
         message = _("The stream has no message. Send the file's bytes in messages with “data”.")
         raise Invalid("empty_stream", message, "data")
     file = _File(owner)
+    # Counted before anything is awaited: uploads that begin at the same moment must see each other.
+    _taking.add(file)
     try:
         job = await file.begin(first)
         await told(job)
@@ -66,6 +70,8 @@ async def receive(owner: User, messages: Messages, *, told: Told) -> Job:
     except BaseException:
         await to_the_end(file.discard())
         raise
+    finally:
+        _taking.discard(file)
     # It is all here. From now on it is stored, and the job goes on, even if the call is closed.
     await to_the_end(file.finish())
     return job
@@ -73,10 +79,26 @@ async def receive(owner: User, messages: Messages, *, told: Told) -> Job:
 
 async def check_nothing_follows(messages: Messages) -> None:
     """Raise `Refusal` (400) when there is more in a stream whose file has ended. Waits for the stream's end."""
+    empty = _Empty()
     async for message in messages:
+        empty.check(message)
         if message.data:
             text = _("Messages came after the one with “eof”, which ended the file. They are not in the result.")
             raise Invalid("data_after_eof", text, "data")
+
+
+class _Empty:
+    """Messages without data, one after the other: they cost time, and bring the file no further."""
+
+    def __init__(self) -> None:
+        self._count = 0
+
+    def check(self, message: UploadRequest) -> None:
+        """Raise `Refusal` (400) when there are too many."""
+        self._count = 0 if message.data else self._count + 1
+        if self._count > MOST_EMPTY:
+            text = _("More than %(limit)s messages in a row had no data. Send the file's bytes in “data”.")
+            raise Invalid("empty_messages", text % {"limit": MOST_EMPTY}, "data")
 
 
 class _File:
@@ -96,16 +118,11 @@ class _File:
 
     async def take(self, first: UploadRequest, messages: Messages) -> None:
         """Take all the messages. The last parts are still being stored then."""
-        _taking.add(self)
-        try:
-            await self._take(first, messages)
-        finally:
-            _taking.remove(self)
-
-    async def _take(self, first: UploadRequest, messages: Messages) -> None:
+        empty = _Empty()
         buffer = io.BytesIO()
         message: UploadRequest | None = first
         while message is not None:
+            empty.check(message)
             buffer.write(message.data)
             if message.eof:
                 break
@@ -117,6 +134,9 @@ class _File:
                 await self._done()
                 self._do(self._append, buffer)
                 self._storing_bytes, buffer = buffer.tell(), io.BytesIO()
+                if self._storing_bytes > share:
+                    # One message was more than the share: the next one is not read before it is stored.
+                    await self._done()
             message = await self._next(messages)
         if buffer.tell():
             self._do(self._append, buffer)
@@ -185,6 +205,7 @@ class _File:
 
     def _complete(self) -> None:
         assert self._job is not None
+        callers.confirm()
         endings.check_goes_on(self._job)
         upload = self._job.upload
         try:

@@ -12,6 +12,7 @@ from accounts.errors import Refusal
 from reports import downloads, exports
 from reports.formats import FORMATS
 from reports.models import Job
+from reports.rpc import callers
 from reports.rpc.errors import Invalid
 from reports.rpc.threads import in_thread, to_the_end
 from reports.signed import ERRORS_FILE
@@ -81,6 +82,8 @@ def _read(job: Job, file: str) -> Generator[bytes, None, None]:
         yield from downloads.rejected_chunks(job)
         return
     opened, _size = downloads.opened(job, kind)
+    # Writing the file may have taken long.
+    callers.confirm()
     audit.record(Act.RESULT_DOWNLOADED, job, account=job.owner_id, label=job.upload.filename)
     with opened:
         while data := opened.read(streaming.CHUNK_BYTES):

@@ -10,6 +10,7 @@ from reports.rpc import threads
 from reports.rpc.aliases import Aliases
 from reports.rpc.guard import Guard
 from reports.rpc.health import Health
+from reports.rpc.requests import COMPRESSION
 from reports.rpc.service import SalesService
 from reports.rpc.stubs import sales_pb2, sales_pb2_grpc
 
@@ -37,8 +38,20 @@ OPTIONS: dict[str, int] = {
     # What of a call may have come before we read it. By default gRPC finds out by itself what the connection is good
     # for, and takes a server that is busy for a long way: fifty uploads then took twice the memory, and no less time.
     "grpc.http2.bdp_probe": 0,
-    "grpc.http2.lookahead_bytes": 1024 * 1024,
+    "grpc.http2.lookahead_bytes": 256 * 1024,
+    # Calls that the process has not begun to serve, as when it is busy; by default one to three thousand.
+    "grpc.server.max_pending_requests": 200,
+    "grpc.server.max_pending_requests_hard_limit": 400,
+    # A connection that carries no call is closed, and its client connects again for its next call.
+    "grpc.max_connection_idle_ms": 5 * 60_000,
+    # A connection that does not say within this time what it is; by default two minutes.
+    "grpc.server_handshake_timeout_ms": 20_000,
+    "grpc.max_allowed_incoming_connections": 2000,
+    **COMPRESSION,
 }
+# Calls of all connections together. Before a caller is known gRPC holds up to `grpc.http2.lookahead_bytes` of a call.
+# So calls without a token can never take more than half a gigabyte, even while the database does not answer.
+CALLS = 2000
 
 
 class Server:
@@ -53,6 +66,7 @@ class Server:
         self._server = grpc.aio.server(
             interceptors=[Aliases(aliases, SERVICE), self._guard],
             options=[*OPTIONS.items(), ("grpc.max_receive_message_length", settings.MAX_BODY_BYTES)],
+            maximum_concurrent_rpcs=CALLS,
         )
         self._sales = SalesService()
         self._health = Health(("", SERVICE, *aliases))

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable
 from typing import Any
 
 from accounts import metrics
@@ -75,9 +75,11 @@ class SalesService(sales_pb2_grpc.SalesServiceServicer):
         self, request: DownloadRequest, context: Context
     ) -> AsyncIterator[DownloadResponse]:
         job = await in_thread(load_job, request.result_id, callers.current().user, field="result_id")
-        async with contextlib.aclosing(results.pieces(job, request.file)) as pieces:
-            async for piece in pieces:
-                yield DownloadResponse(data=piece)
+        openstreams.check(job.owner_id)
+        with openstreams.counted(job.owner_id):
+            async with contextlib.aclosing(results.pieces(job, request.file)) as pieces:
+                async for piece in pieces:
+                    yield DownloadResponse(data=piece)
 
     async def GetJobStatus(self, request: JobStatusRequest, context: Context) -> JobStatus:  # noqa: N802
         return await in_thread(_status, request.job_id)
@@ -86,9 +88,8 @@ class SalesService(sales_pb2_grpc.SalesServiceServicer):
         job = await in_thread(load_job, request.job_id, callers.current().user)
         last: JobStatus | None = None
         openstreams.check(job.owner_id)
-        all_told = self._news(job, callers.current().is_still_allowed)
         with openstreams.counted(job.owner_id):
-            async with contextlib.aclosing(all_told) as all_news:
+            async with contextlib.aclosing(self._news(job)) as all_news:
                 async for news in all_news:
                     match news:
                         case Begun(job) | Ended(job):
@@ -116,10 +117,10 @@ class SalesService(sales_pb2_grpc.SalesServiceServicer):
                     return news.job
         raise endings.removed()
 
-    async def _news(self, job: Job, allowed: Callable[[], Awaitable[bool]] | None = None) -> AsyncGenerator[News, None]:
+    async def _news(self, job: Job) -> AsyncGenerator[News, None]:
         """What `watching` tells of `job`, until it has ended. Raises `Refusal`: 401 when its owner may not know any
         more, 404 when it is deleted, 503 when the server is being stopped."""
-        watched = watching.watch(job.pk, job.owner_id, allowed=allowed)
+        watched = watching.watch(job.pk, job.owner_id)
         with metrics.STREAMS.labels("grpc").track_inprogress():
             async with contextlib.aclosing(watched) as all_news:
                 while True:

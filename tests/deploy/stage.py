@@ -70,7 +70,7 @@ class Stage:
             self.start_web(port)
         self.start_worker()
         self.start_worker()
-        rpc = self.run("grpc", GRPC_PORT=str(self.rpc_port))
+        self.rpc = rpc = self.run("grpc", GRPC_PORT=str(self.rpc_port))
         for port, web in zip(self.web_ports, self.webs, strict=True):
             web.wait_for_port(port)
         for worker in self.workers:

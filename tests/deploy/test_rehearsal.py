@@ -23,7 +23,7 @@ from tusclient.exceptions import TusUploadFailed
 from tests.deploy.stage import Stage
 from tests.files import totals_by_csv, write_sales
 from tests.services.processes import free_port, wait_until
-from tests.services.rpc import Rpc, pieces
+from tests.services.rpc import LARGE_BYTES, Rpc, peak_bytes, pieces, refused_without_token
 from tests.services.site import log_in
 from tests.services.tus import uploading
 from tests.services.watching import Page
@@ -353,3 +353,18 @@ def test_downloads_of_a_shared_report_hold_nobody_up(
         answers = [ask("127.0.0.34") for _ in range(62)]
         assert {answer.status for answer in answers} == {302, 429}
         assert all(int(answer.headers["Retry-After"]) > 0 for answer in answers if answer.status == 429)
+
+
+@pytest.mark.parametrize("compression", [grpc.Compression.Gzip, None], ids=["packed", "plain"])
+def test_large_grpc_message_without_a_token_costs_neither_server_nor_proxy_memory(
+    stage: Stage, compression: grpc.Compression | None
+) -> None:
+    target = f"localhost:{stage.port}"
+    assert refused_without_token(target, "/sales.v1.SalesService/Nothing") == "UNIMPLEMENTED"
+    processes = [stage.rpc.pid, stage.proxy.pid]
+    before = [peak_bytes(pid) for pid in processes]
+    for method in ("GetJobStatus", "UploadCSV", "WatchJob"):
+        path = f"/sales.v1.SalesService/{method}"
+        assert refused_without_token(target, path, compression=compression) == "UNAUTHENTICATED"
+    grown = [peak_bytes(pid) - most for pid, most in zip(processes, before, strict=True)]
+    assert max(grown) < LARGE_BYTES

@@ -29,7 +29,7 @@ from reports.rpc.stubs.sales_pb2 import (
 from tests.files import HEADER, totals_by_csv, write_sales
 from tests.services import Postgres, Process, Redis, wait_until
 from tests.services.processes import ROOT
-from tests.services.rpc import Rpc, pieces
+from tests.services.rpc import LARGE_BYTES, Rpc, peak_bytes, pieces, refused_without_token
 from tests.services.site import Site, services_site
 
 # On a machine that has other things to do.
@@ -345,3 +345,18 @@ def test_without_redis_an_upload_has_its_result_and_watching_finds_the_end(
         if fault is signal.SIGKILL:
             servers.redis.start()
     check_answer(servers.rpc, answer, file)
+
+
+@pytest.mark.parametrize("compression", [grpc.Compression.Gzip, None], ids=["packed", "plain"])
+def test_large_message_without_a_token_costs_the_server_no_memory(
+    servers: Servers, compression: grpc.Compression | None
+) -> None:
+    rpc, process = servers.another()
+    # The server is warm.
+    status = refused_without_token(rpc.address, "/sales.v1.SalesService/Nothing")
+    assert status == "UNIMPLEMENTED"
+    before = peak_bytes(process.pid)
+    for method in ("GetJobStatus", "UploadCSV", "WatchJob"):
+        status = refused_without_token(rpc.address, f"/sales.v1.SalesService/{method}", compression=compression)
+        assert status == "UNAUTHENTICATED"
+    assert peak_bytes(process.pid) - before < LARGE_BYTES

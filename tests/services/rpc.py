@@ -58,6 +58,27 @@ def pieces(path: Path, size: int) -> Iterator[UploadRequest]:
             name = ""
 
 
+LARGE_BYTES = 31 << 20
+
+
+def refused_without_token(address: str, method: str, *, compression: grpc.Compression | None = None) -> str:
+    """The status with which a large message of zeros is refused, of a caller who sends no token."""
+    with grpc.insecure_channel(address, options=ANY_LENGTH, compression=compression) as channel:
+        call: Any = channel.unary_unary(method)
+        message = UploadRequest(data=bytes(LARGE_BYTES)).SerializeToString()
+        try:
+            call(message, timeout=60)
+        except grpc.RpcError as error:
+            return str(error.code().name)
+    raise AssertionError("a call without a token was served")
+
+
+def peak_bytes(pid: int) -> int:
+    """The most memory that the process had so far."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(status.partition("VmHWM:")[2].split()[0]) * 1024
+
+
 async def upload_all(chosen: argparse.Namespace) -> None:
     async with grpc.aio.insecure_channel(chosen.address, options=ANY_LENGTH) as channel:
         await channel.channel_ready()

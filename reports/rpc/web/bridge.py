@@ -19,7 +19,9 @@ from grpc_health.v1 import health
 
 from accounts import numbers, ratelimit
 from accounts.errors import Refusal
-from reports.rpc import observing
+from reports.rpc import callers, observing
+from reports.rpc.guard import OPEN_TO_ALL, UPLOAD
+from reports.rpc.requests import SMALL_BYTES
 from reports.rpc.server import SERVICE
 from reports.rpc.threads import in_thread
 from reports.rpc.web import cors, frames, metadata
@@ -72,11 +74,16 @@ class Bridge:
     async def _answer(self, request: ASGIRequest, receive: Receive, answer: Answer) -> None:
         # The gRPC server cannot: to it, all calls come from here.
         await in_thread(ratelimit.count_address, request)
+        name = request.scope["path"].rpartition("/")[2]
+        if not request.scope["path"].startswith(OPEN_TO_ALL):
+            # The gRPC server asks too, but by then the body would have been read and copied.
+            await in_thread(callers.check_token, request.headers.get("Authorization"))
         seconds = metadata.timeout(request.headers.get("grpc-timeout"))
         pairs = metadata.of_request(request.scope["headers"])
         # The call is this request.
         pairs = [pair for pair in pairs if pair[0] != observing.KEY] + list(observing.trailing())
-        messages = await _messages(receive, text=is_text(request))
+        limit = settings.MAX_BODY_BYTES if name == UPLOAD else SMALL_BYTES
+        messages = await _messages(receive, text=is_text(request), limit=limit)
         # No method is known here, nor what it takes and gives: to bytes all of them are streams of messages.
         channel = await self._target.channel()
         method: grpc.aio.StreamStreamMultiCallable[bytes, bytes] = channel.stream_stream(request.scope["path"])
@@ -99,7 +106,7 @@ class _Gone(Exception):
     """The browser does not wait for an answer any more."""
 
 
-async def _messages(receive: Receive, *, text: bool) -> deque[bytes]:
+async def _messages(receive: Receive, *, text: bool, limit: int) -> deque[bytes]:
     """The messages in the request's body, of which no copy is kept. Raises `Refusal` (400, 413, 501)."""
     body = bytearray()
     more = True
@@ -109,10 +116,9 @@ async def _messages(receive: Receive, *, text: bool) -> deque[bytes]:
             raise _Gone
         body += event.get("body", b"")
         more = event.get("more_body", False)
-        if len(body) > settings.MAX_BODY_BYTES:
+        if len(body) > limit:
             message = _("A call may have at most %(limit)s. Send large files in chunks to /uploads/.")
-            limit = numbers.size(settings.MAX_BODY_BYTES)
-            raise Refusal("body_too_large", message % {"limit": limit}, status=413)
+            raise Refusal("body_too_large", message % {"limit": numbers.size(limit)}, status=413)
     return frames.messages(frames.decoded(body) if text else body)
 
 

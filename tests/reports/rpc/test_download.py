@@ -114,7 +114,7 @@ async def test_only_its_owner_finds_it(
 ) -> None:
     job = await in_thread(finished)(DATA, owner=stranger)
     assert (await refused(ask(stub, method, job, auth))).kind == ("NOT_FOUND", "not_found")
-    for nonsense in ("nonsense", "", "a\0b", "1" * 100_000):
+    for nonsense in ("nonsense", "", "a\0b", "1" * 50_000):
         refusal = await refused(ask(stub, method, nonsense, auth))
         assert (refusal.kind, refusal.field) == (("INVALID_ARGUMENT", "invalid_id"), "result_id")
 

@@ -10,9 +10,8 @@ from typing import Any
 import grpc
 import pytest
 from django.core.files.storage import FileSystemStorage
-from django.utils import timezone
 
-from accounts.models import ApiToken, User
+from accounts.models import User
 from reports import lifecycle, runner
 from reports.models import Customer, Job
 from reports.rpc import receiving
@@ -191,20 +190,6 @@ async def test_a_file_that_fails_early_is_not_taken_to_its_end(
     await in_thread(nothing_left)(files)
 
 
-async def test_a_token_that_ends_while_the_file_comes_was_good_for_this_call(
-    stub: Any, auth: Metadata, worker: None
-) -> None:
-    """A stream cannot send another; tokens that are renewed every quarter of an hour must do for files that take
-    longer."""
-    call = stub.UploadCSV(metadata=auth, timeout=60)
-    await call.write(UploadRequest(data=DATA[:1000]))
-    await call.initial_metadata()
-    await in_thread(ApiToken.objects.update)(revoked_at=timezone.now())
-    await call.write(UploadRequest(data=DATA[1000:], eof=True))
-    Expected.of(DATA).check(await call)
-    assert (await refused(stub.UploadCSV(cut(DATA), metadata=auth))).reason == "unauthorized"
-
-
 async def test_the_addresses_are_those_that_the_job_tells(stub: Any, auth: Metadata, worker: None) -> None:
     answer = await stub.UploadCSV(cut(DATA), metadata=auth, timeout=60)
     told = await stub.GetJobStatus(JobStatusRequest(job_id=answer.result_id), metadata=auth)
@@ -336,7 +321,7 @@ async def test_who_sends_is_told_what_others_do_to_the_job(
     refusal = await refused(call if waits else _write_on(call))
     assert refusal.kind == kind
     if not waits or what == "deleted":
-        await in_thread(nothing_left)(files)
+        await gone(files)
 
 
 async def whole() -> None:

@@ -203,9 +203,11 @@ async def test_what_is_no_call_is_refused_with_a_status_of_grpc(
     assert await in_thread(Upload.objects.count) == 0
 
 
-async def test_a_body_that_is_too_large_is_refused_before_it_has_come(bridge: Bridge, settings: Any, db: None) -> None:
+async def test_a_body_that_is_too_large_is_refused_before_it_has_come(
+    bridge: Bridge, bearer: str, settings: Any, db: None
+) -> None:
     settings.MAX_BODY_BYTES = 1000
-    exchange = Exchange(bridge, f"{SALES}/UploadCSV")
+    exchange = Exchange(bridge, f"{SALES}/UploadCSV", authorization=bearer)
     for _ in range(3):
         await exchange.send(b"\0" * 400, last=False)
     answer = await exchange.answer()
@@ -217,8 +219,27 @@ async def test_a_message_that_is_none_of_ours_is_refused(ask: Ask, bearer: str) 
     assert answer.code != 0
 
 
-async def test_a_method_that_is_none_is_unimplemented(ask: Ask, db: None) -> None:
-    assert (await ask(f"{SALES}/Nothing", framed(b""))).code == 12
+async def test_a_method_that_is_none_is_unimplemented(ask: Ask, bearer: str, db: None) -> None:
+    assert (await ask(f"{SALES}/Nothing", framed(b""), authorization=bearer)).code == 12
+
+
+@pytest.mark.parametrize("method", ["UploadCSV", "GetJobStatus", "WatchJob", "Nothing"])
+@pytest.mark.parametrize("authorization", ["", "Bearer wrong"])
+async def test_caller_without_token_is_refused_before_the_body(
+    bridge: Bridge, db: None, method: str, authorization: str
+) -> None:
+    exchange = Exchange(bridge, f"{SALES}/{method}", authorization=authorization)
+    # No byte of the body has come.
+    answer = await exchange.answer()
+    assert (answer.code, answer.reason) == (16, "unauthorized")
+
+
+@pytest.mark.parametrize("path", [f"{SALES}/GetJobStatus", HEALTH])
+async def test_request_without_a_file_is_small(bridge: Bridge, bearer: str, path: str) -> None:
+    exchange = Exchange(bridge, path, authorization=bearer)
+    await exchange.send(b"\0" * 70_000, last=False)
+    answer = await exchange.answer()
+    assert (answer.code, answer.reason) == (8, "body_too_large")
 
 
 async def test_calls_of_one_address_are_counted(ask: Ask, bearer: str, settings: Any) -> None:
@@ -280,9 +301,9 @@ async def test_all_else_is_for_the_application_behind(ask: Ask, path: str) -> No
     assert (await ask(path)).status == 418
 
 
-async def test_a_service_may_have_further_names(ask: Ask, settings: Any, db: None) -> None:
+async def test_a_service_may_have_further_names(ask: Ask, bearer: str, settings: Any, db: None) -> None:
     settings.GRPC_SERVICE_ALIASES = ["csv.Uploader"]
-    assert (await ask("/csv.Uploader/Nothing", framed(b""))).code == 12
+    assert (await ask("/csv.Uploader/Nothing", framed(b""), authorization=bearer)).code == 12
 
 
 async def test_two_that_come_first_share_one_server_which_nobody_else_can_reach(
