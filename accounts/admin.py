@@ -23,11 +23,11 @@ admin.site.unregister(Authenticator)
 admin.site.unregister(UserSession)
 
 
-class PasswordForm(AdminPasswordChangeForm):
+class PasswordForm(AdminPasswordChangeForm):  # type: ignore[type-arg]
     """A password that an operator sets is a change that the person must learn about."""
 
     def save(self, commit: bool = True) -> User:
-        user = super().save(commit)
+        user: User = super().save(commit)
         audit.record(Act.PASSWORD_CHANGED, account=user)
         notices.mail(user, "account/email/password_changed", {})
         return user

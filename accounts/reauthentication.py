@@ -14,10 +14,12 @@ from typing import Any, Concatenate, ParamSpec
 from urllib.parse import urlencode
 
 from allauth.account.adapter import get_adapter
-from allauth.account.internal.flows.login import get_authentication_records
+from allauth.account.internal.flows.login import get_authentication_records, record_authentication
+from allauth.account.signals import user_signed_up
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.views import redirect_to_login
+from django.dispatch import receiver
 from django.http import HttpRequest, HttpResponseBase
 from django.shortcuts import redirect
 from django.urls import reverse
@@ -40,6 +42,12 @@ def is_recent(request: HttpRequest) -> bool:
     return bool(records) and time.time() - records[-1]["at"] < settings.ACCOUNT_REAUTHENTICATION_TIMEOUT
 
 
+@receiver(user_signed_up)
+def _count_sign_up(request: HttpRequest, user: Any, **kwargs: Any) -> None:
+    """A person who has just chosen the password has entered it; allauth records logins alone."""
+    record_authentication(request, user, method="password")
+
+
 def required(*, back: str = "") -> Callable[[View[P]], View[P]]:
     """Decorate a view that needs recent authentication; the person must be logged in already.
 
@@ -48,7 +56,7 @@ def required(*, back: str = "") -> Callable[[View[P]], View[P]]:
 
     def decorate(view: View[P]) -> View[P]:
         @wraps(view)
-        def checked(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
+        def checked(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
             if is_recent(request):
                 return view(request, *args, **kwargs)
             return ask(request, back=reverse(back) if back else "")

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from allauth.account.models import EmailAddress
 from django.test import Client
 
 from accounts import tokens
@@ -104,7 +105,7 @@ def state(user: User) -> list[Any]:
         *(user.email, user.password, user.is_active),
         list(user.api_tokens.values_list("name", "revoked_at")),
         list(user.webhooks.values_list("url", "secret")),
-        list(user.emailaddress_set.exclude(email=user.email).values_list("email", "primary")),
+        list(EmailAddress.objects.exclude(email=user.email).values_list("email", "primary")),
     ]
 
 
@@ -122,6 +123,12 @@ def test_login_counts_as_recent_until_its_time_is_over(user: User, settings: Any
     assert client.get("/account/tokens/").status_code == 200
     settings.ACCOUNT_REAUTHENTICATION_TIMEOUT = 0
     assert client.get("/account/tokens/").status_code == 302
+
+
+def test_sign_up_counts_as_recent(db: None) -> None:
+    client = Client()
+    client.post("/accounts/signup/", {"email": "new@example.org", "password1": PASSWORD, "password2": PASSWORD})
+    assert client.get("/account/tokens/").status_code == 200
 
 
 def test_records_of_another_account_are_not_believed(user: User, stranger: User, stale: Client) -> None:

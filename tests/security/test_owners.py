@@ -6,6 +6,7 @@ from typing import Any
 
 import grpc
 import pytest
+from allauth.mfa.models import Authenticator
 from channels.db import database_sync_to_async
 from django.apps import apps
 from django.test import Client
@@ -48,6 +49,8 @@ PAGES: dict[str, dict[str, str]] = {
     "upload": {"pk": "upload"},
     "account_revoke_token": {"pk": "token"},
     "account_end_session": {"pk": "session"},
+    "mfa_edit_webauthn": {"pk": "passkey"},
+    "mfa_remove_webauthn": {"pk": "passkey"},
 }
 # Whoever has the address may: it is a secret, signed by us.
 SECRETS = {
@@ -91,12 +94,13 @@ def owned(
         "delivery": delivery.pk,
         "token": ApiToken.objects.get().pk,
         "session": sessions.objects.get().pk,
+        "passkey": Authenticator.objects.create(user=user, type="webauthn", data={"name": "phone"}).pk,
     }
 
 
 def everything() -> list[Any]:
     """Whatever could have been changed."""
-    models: list[Any] = [Job, Upload, Part, Share, Customer, Webhook, Delivery, ApiToken, User]
+    models: list[Any] = [Job, Upload, Part, Share, Customer, Webhook, Delivery, ApiToken, Authenticator, User]
     # When somebody was last here is no matter of theirs.
     kept = [
         [{key: value for key, value in row.items() if key != "last_login"} for row in rows]

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from cryptography.fernet import InvalidToken
 from django.core.management.base import BaseCommand, CommandError
 
 from accounts import second_factor
@@ -13,6 +14,6 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         try:
             count = second_factor.reencrypt_all()
-        except second_factor.InvalidToken as error:
+        except InvalidToken as error:
             raise CommandError("A secret cannot be decrypted. Add the earlier key to SECRET_KEY_FALLBACKS.") from error
         self.stdout.write(f"{count} second factors are encrypted with the present SECRET_KEY.")
