@@ -6,15 +6,24 @@ from django.utils import formats
 from django.utils.translation import gettext, ngettext
 
 MINUTE, DAY = 60, 86_400
+# A number with more digits than this, before or behind its point, is not shown with all of them.
+SHOWN_DIGITS = 100
+_LEADING_DIGITS = 20
 _UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
 
 
 def number(value: int | str | None) -> str:
-    """A number of any size, or its decimal digits, in the reader's locale; not a digit is lost."""
+    """A number of any size, or its decimal digits, in the reader's locale; not a digit is lost up to `SHOWN_DIGITS`. A
+    larger number is shown as a power of ten, further places end with an ellipsis; downloads have all of them."""
     if value is None or value == "":
         return "–"
     sign, digits = ("−", str(value)[1:]) if str(value).startswith("-") else ("", str(value))
     whole, _, places = digits.partition(".")
+    if len(whole) > SHOWN_DIGITS:
+        leading = whole[1 : 1 + _LEADING_DIGITS]
+        return f"{sign}{whole[0]}{formats.get_format('DECIMAL_SEPARATOR')}{leading}…×10^{len(whole) - 1}"
+    if len(places) > SHOWN_DIGITS:
+        places = places[:SHOWN_DIGITS] + "…"
     groups = [whole[max(0, end - 3) : end] for end in range(len(whole), 0, -3)]
     grouped = str(formats.get_format("THOUSAND_SEPARATOR")).join(reversed(groups))
     return sign + grouped + (str(formats.get_format("DECIMAL_SEPARATOR")) + places if places else "")

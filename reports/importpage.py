@@ -12,6 +12,7 @@ from accounts.errors import Refusal
 from reports import checkpoints, rejected, turns, words
 from reports.counts import Counts, seconds_of
 from reports.models import OPEN, Job
+from reports.optional import part
 from reports.pipelines import pipeline_for
 from reports.snapshots import describe
 from reports.totals import percent
@@ -29,8 +30,8 @@ def context_of(job: Job) -> Context:
         "is_waiting": turns.is_waiting(job),
         "percent": percent(str(job.bytes_done), str(job.upload.length or 0)) if is_open else None,
         "figures": Counts(job.rows, job.bad_rows, seconds_of(job)) if job.rows or not is_open else None,
-        "reasons": words.reasons(job, _reasons(job)),
-        "rejected": rejected.preview(job),
+        "reasons": words.reasons(job, part(job, "reasons", lambda: _reasons(job))["reasons"] or {}),
+        **part(job, "rejected", lambda: rejected.preview(job)),
         "encoding": job.encoding,
         "imported_template": _own_template(job.kind) if job.rows > job.bad_rows and not job.is_undone else "",
     }

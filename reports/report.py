@@ -17,9 +17,11 @@ from reports.counts import Counts, seconds_of
 from reports.engine.numbers import Number
 from reports.engine.numbers import total as sum_of
 from reports.models import FINISHED, OPEN, Job
+from reports.optional import part
 from reports.pipelines import Line, pipeline_for
 from reports.snapshots import describe
-from reports.totals import Query, bar, page_of, percent
+from reports.totals import Query, bar, page_of, percent, shown
+from salesagg.core.shown import cut
 from uploads.models import Upload
 
 Context = dict[str, Any]
@@ -58,13 +60,13 @@ def owners_report(job: Job, asked: Mapping[str, str], *, base: str) -> Context:
         return context
     there = job.upload.state in (Upload.State.RECEIVING, Upload.State.COMPLETE)
     if context["has_result"]:
+        context |= part(job, "rejected", lambda: rejected.preview(job))
         context |= {
-            "rejected": rejected.preview(job),
             "shares": [{"share": share, "url": shares.url(share)} for share in shares.valid(job)],
             "days": shares.DAYS,
         }
+    context |= part(job, "again", lambda: again.form_for(job, asked.get("kind", "")) if there else None)
     return context | {
-        "again": again.form_for(job, asked.get("kind", "")) if there else None,
         "other_runs": job.upload.jobs.exclude(pk=job.pk).order_by("-created_at")[:10],
     }
 
@@ -75,23 +77,27 @@ def table_of(job: Job, asked: Mapping[str, str], *, base: str) -> Context:
 
 
 def _complete(job: Job, asked: Mapping[str, str]) -> Context:
-    top = job.totals.filter(rank__lte=CHART_DEPARTMENTS).order_by("rank")
-    largest = [Line(*line) for line in top.values_list("name", "total", "rows")]
-    months = [Line(*line) for line in job.months.values_list("month", "total", "rows")]
+    months = job.months.order_by("-month").values_list("month", "total", "rows")[:CHART_MONTHS]
     return {
         "figures": Figures(job.rows, job.bad_rows, seconds_of(job), job.total, job.departments or 0),
         "table": page_of(job, Query.read(asked)),
-        "departments_chart": departments_chart(largest, job.total, job.departments or 0),
-        **_months(months),
+        "departments_chart": departments_chart(largest_of(job, CHART_DEPARTMENTS), job.total, job.departments or 0),
+        **_months([Line(*line) for line in reversed(months)], job.months.count()),
         "reasons": words.reasons(job, job.reasons),
         "encoding": job.encoding,
         "header": columns.header_of(job),
     }
 
 
+def largest_of(job: Job, count: int) -> list[Line]:
+    """The largest departments of a completed job, their names as they are shown."""
+    top = shown(job.totals.filter(rank__lte=count).order_by("rank"))
+    return [Line(cut(line.shown_name), line.total, line.rows) for line in top]
+
+
 def _partial(job: Job) -> Context:
     """What the windows folded so far tell."""
-    so_far = sofar.totals_so_far(job)
+    so_far = part(job, "so_far", lambda: sofar.totals_so_far(job))["so_far"]
     if so_far is None or job.started_at is None:
         # Nothing yet; or the first window was committed just after `job` was read.
         return {"partial": True}
@@ -113,7 +119,7 @@ def _partial(job: Job) -> Context:
         "figures": Figures(job.rows, job.bad_rows, seconds_of(job), so_far.total, so_far.departments),
         "largest": rows,
         "departments_chart": departments_chart(so_far.largest, so_far.total, so_far.departments),
-        **_months(so_far.months),
+        **_months(so_far.months[-CHART_MONTHS:], len(so_far.months)),
     }
 
 
@@ -129,12 +135,12 @@ def departments_chart(largest: Sequence[Line], total: str, departments: int) -> 
     return _chart(labels, totals)
 
 
-def _months(months: Sequence[Line]) -> Context:
-    shown = months[-CHART_MONTHS:]
+def _months(latest: Sequence[Line], count: int) -> Context:
+    """The `latest` of the months, of which there are so many."""
     return {
-        "months": shown,
-        "all_months": len(months),
-        "months_chart": _chart([line.name for line in shown], [line.total for line in shown]),
+        "months": latest,
+        "all_months": count,
+        "months_chart": _chart([line.name for line in latest], [line.total for line in latest]),
     }
 
 

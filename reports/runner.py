@@ -16,7 +16,7 @@ from reports import checkpoints, events, lifecycle, results, splits, stopping
 from reports.engine import EngineError
 from reports.lifecycle import Claim, ClaimLost
 from reports.pipelines import FoldedWindow, pipeline_for
-from reports.windows import Folded, Windows
+from reports.windows import Folded, Interrupted, Windows
 from uploads.reader import PartChanged, PartLost
 from uploads.storage import StorageAway, is_full
 
@@ -24,6 +24,10 @@ logger = logging.getLogger(__name__)
 # What is packed must be unpacked from its beginning by whoever takes the job up. A turn lasts so many times as long as
 # that did, or turns would be all there is.
 SEEK_SHARE = 4.0
+# No turn lasts longer than this many usual ones, whatever it took to unpack.
+MOST_TURNS = 12
+# While a worker reads a window that takes long to unpack, it asks the database this often whether to continue.
+CHECK_SECONDS = 0.5
 
 
 def run_all() -> int:
@@ -77,30 +81,92 @@ def _run(claim: Claim, lease: "_Lease") -> None:
     if job is None:
         raise ClaimLost
     logcontext.note(request=job.request_id, upload=job.upload_id)
-    turn_ends = time.monotonic() + settings.TURN_SECONDS
-    with Windows(job) as windows:
-        while True:
-            if not lease.go_on():
-                lifecycle.cancelled(claim)
-                return
-            if stopping.requested():
-                lifecycle.release(claim)
-                return
-            folded = windows.next()
-            if folded is None:
-                break
-            if folded.window.settle is not None:
-                windows.fold_ahead()
-            windows.committed(_commit(claim, folded))
-            if time.monotonic() > turn_ends + SEEK_SHARE * windows.seek_seconds and lifecycle.others_wait(claim):
-                windows.keep()
-                lifecycle.step_back(claim)
-                return
+    turn = _Turn(claim, lease)
+    with Windows(job, turn.check) as windows:
+        turn.windows = windows
+        try:
+            _fold_all(claim, turn, windows)
+        except _Left as left:
+            left.leave(claim, windows)
+            return
         if not windows.at_end:
             windows.keep()
             lifecycle.release(claim, wanted_bytes=windows.wanted_bytes)
             return
     _finish(claim)
+
+
+def _fold_all(claim: Claim, turn: "_Turn", windows: Windows) -> None:
+    """Fold and commit window after window, until there is none now. Raises `_Left`."""
+    while True:
+        turn.check_claim()
+        folded = windows.next()
+        if folded is None:
+            return
+        if folded.window.settle is not None:
+            windows.fold_ahead()
+        windows.committed(_commit(claim, folded))
+        turn.check_time()
+
+
+class _Left(Interrupted):
+    """The worker leaves the job before its file has been folded to its end."""
+
+    def leave(self, claim: Claim, windows: Windows) -> None:
+        """Give the job back, or end it."""
+        raise NotImplementedError
+
+
+class _Cancelled(_Left):
+    def leave(self, claim: Claim, windows: Windows) -> None:
+        lifecycle.cancelled(claim)
+
+
+class _Stopping(_Left):
+    def leave(self, claim: Claim, windows: Windows) -> None:
+        lifecycle.release(claim)
+
+
+class _TurnOver(_Left):
+    def leave(self, claim: Claim, windows: Windows) -> None:
+        windows.keep()
+        lifecycle.step_back(claim)
+
+
+class _Turn:
+    """Says when a worker has to leave a job: between two windows, and while it reads one that takes long."""
+
+    windows: Windows | None = None
+
+    def __init__(self, claim: Claim, lease: "_Lease") -> None:
+        self._claim = claim
+        self._lease = lease
+        self._began = self._checked = time.monotonic()
+
+    def check(self) -> None:
+        """Raise `_Left` when the job has to be left, and `ClaimLost`; mostly without asking the database."""
+        now = time.monotonic()
+        if now - self._checked < CHECK_SECONDS:
+            return
+        self.check_claim()
+        self.check_time()
+        self._checked = now
+
+    def check_claim(self) -> None:
+        """The same, but for the time that it has had."""
+        if not self._lease.go_on():
+            raise _Cancelled
+        if stopping.requested():
+            raise _Stopping
+
+    def check_time(self) -> None:
+        """Raise `_Left` when the job has had its turn and another waits."""
+        if time.monotonic() > self._began + self._seconds() and lifecycle.others_wait(self._claim):
+            raise _TurnOver
+
+    def _seconds(self) -> float:
+        seek_seconds = self.windows.seek_seconds if self.windows else 0.0
+        return min(settings.TURN_SECONDS + SEEK_SHARE * seek_seconds, MOST_TURNS * settings.TURN_SECONDS)
 
 
 def _commit(claim: Claim, folded: Folded) -> FoldedWindow:
@@ -113,8 +179,8 @@ def _commit(claim: Claim, folded: Folded) -> FoldedWindow:
         if settled.settle is not None:
             settled = settled.settle()
         assert settled.context is not None
-        if settled.rejected:
-            lines = b"".join(settled.rejected)
+        if settled.header or settled.rejected:
+            lines = b"".join([settled.header, *settled.rejected])
             name = results.store_rejected(lines, job_id=claim.job_id, token=claim.token, start=folded.start)
             stored.append(name)
         return lifecycle.Window(

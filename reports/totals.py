@@ -7,13 +7,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from operator import attrgetter
+from typing import Any
 from urllib.parse import urlencode
 
+from django.db.models import QuerySet
+from django.db.models.functions import Left
+
 from reports.models import DepartmentTotal, Job
+from salesagg.core.shown import SHOWN_CHARACTERS, cut
 
 PAGE_ROWS = 50
 # More found than this are not ordered in memory.
 FEW = 10_000
+# Of a name that is longer a search looks at so much.
+SEARCHED_CHARACTERS = 1000
 # A limit that is none: without one Django would count in an order of the database's choice.
 _ALL = 2**40
 # The columns that sort the table, and the order in which each does so first: large numbers before small, names from A.
@@ -142,13 +149,21 @@ def page_of(job: Job, query: Query) -> Page:
     top = job.totals.filter(rank=1).values_list("total", flat=True).first() or "0"
     count, lines = _searched(job, query) if query.search else _ranged(job, query)
     rows = [
-        Row(line.rank, line.name, line.total, line.rows, percent(line.total, job.total), bar(line.total, top))
+        Row(
+            line.rank, cut(line.shown_name), line.total, line.rows, percent(line.total, job.total), bar(line.total, top)
+        )
         for line in lines
     ]
     return Page(query, rows, count)
 
 
-def _ranged(job: Job, query: Query) -> tuple[int, list[DepartmentTotal]]:
+def shown(totals: QuerySet[DepartmentTotal]) -> QuerySet[Any]:
+    """The same with as much of each name as is shown, as `shown_name`. A name may have megabytes; they then do not
+    leave the database."""
+    return totals.defer("name").annotate(shown_name=Left("name", SHOWN_CHARACTERS + 1))
+
+
+def _ranged(job: Job, query: Query) -> tuple[int, list[Any]]:
     """How many there are in all, and a page of them."""
     count = job.departments or 0
     start = Page(query, [], count).first_row - 1
@@ -156,27 +171,28 @@ def _ranged(job: Job, query: Query) -> tuple[int, list[DepartmentTotal]]:
         # Ranks have no gaps, so a page is a range of them, however deep in the table it lies.
         low = start if query.falling else count - start - PAGE_ROWS
         totals = job.totals.filter(rank__gt=low, rank__lte=low + PAGE_ROWS)
-        return count, list(totals.order_by(*query.order))
-    return count, list(job.totals.order_by(*query.order)[start : start + PAGE_ROWS])
+        return count, list(shown(totals).order_by(*query.order))
+    return count, list(shown(job.totals.all()).order_by(*query.order)[start : start + PAGE_ROWS])
 
 
-def _searched(job: Job, query: Query) -> tuple[int, list[DepartmentTotal]]:
+def _searched(job: Job, query: Query) -> tuple[int, list[Any]]:
     """How many are found, and a page of them.
 
     A search reads all names. Reading them in the order in which they were written is many times as fast as in any
     other, so what is found is ordered afterwards; unless very many are found, of which a page in any order is near.
     """
-    matching = job.totals.filter(name__icontains=query.search)
+    searched = job.totals.annotate(searched=Left("name", SEARCHED_CHARACTERS))
+    matching = searched.filter(searched__icontains=query.search)
     as_written = matching.order_by("pk")
     found = list(as_written.values_list("pk", "rank", "rows", named=True)[: FEW + 1])
     count = len(found) if len(found) <= FEW else as_written[:_ALL].count()
     start = Page(query, [], count).first_row - 1
     if count > FEW:
-        return count, list(matching.order_by(*query.order)[start : start + PAGE_ROWS])
+        return count, list(shown(matching).order_by(*query.order)[start : start + PAGE_ROWS])
     key = attrgetter(*(name.removeprefix("-") for name in query.order))
     found.sort(key=key, reverse=query.order[0].startswith("-"))
-    shown = [line.pk for line in found[start : start + PAGE_ROWS]]
-    return count, list(job.totals.filter(pk__in=shown).order_by(*query.order))
+    keys = [line.pk for line in found[start : start + PAGE_ROWS]]
+    return count, list(shown(job.totals.filter(pk__in=keys)).order_by(*query.order))
 
 
 def percent(part: str, whole: str) -> Decimal | None:

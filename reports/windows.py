@@ -22,6 +22,10 @@ from uploads.reader import PartChanged, PartLost
 from uploads.storage import StorageAway
 
 
+class Interrupted(Exception):
+    """Raised by the worker's `pause` to stop reading a file before the next window is there."""
+
+
 @dataclass(frozen=True)
 class Folded:
     """The contents ``[start, end)`` of the file, folded; `bytes_done` of the upload lie behind `end`."""
@@ -33,10 +37,14 @@ class Folded:
 
 
 class Windows:
-    """The windows of `job` from its position on."""
+    """The windows of `job` from its position on.
 
-    def __init__(self, job: Job) -> None:
+    While one is read, `pause` is called again and again (see `sources.Pause`).
+    """
+
+    def __init__(self, job: Job, pause: sources.Pause = lambda: None) -> None:
         self._job = copy.copy(job)
+        self._pause = pause
         self._pipeline = pipeline_for(job.kind)
         self._source = sources.open_source(job, limits())
         self._size = self._pipeline.window_bytes
@@ -65,7 +73,7 @@ class Windows:
     def next(self) -> Folded | None:
         """The next window; None when there is none, now or, `at_end`, ever.
 
-        Raises `reports.engine.EngineError`, `uploads.reader.PartLost` and `PartChanged`.
+        Raises `reports.engine.EngineError`, `uploads.reader.PartLost` and `PartChanged`, and what `pause` raises.
         """
         if self._splits is not None and (helped := self._helped()) is not None:
             return self._advance(helped)
@@ -90,6 +98,9 @@ class Windows:
         """
         try:
             data = self._read()
+        except Interrupted:
+            # The worker stops after the window that it has; its next look at the source continues here.
+            return
         except (EngineError, PartLost, PartChanged, StorageAway) as error:
             self._failed_ahead = error
             return
@@ -127,7 +138,7 @@ class Windows:
     def _read(self) -> Data | None:
         self._job.upload.refresh_from_db(fields=["state", "offset", "length"])
         with spans.window_step("read", job=self._job.pk):
-            data = self._source.read(self._job.upload, self._size) if self._source else None
+            data = self._source.read(self._job.upload, self._size, self._pause) if self._source else None
         if data is not None and data.final and not data.data and self._job.context is not None:
             self.at_end = True
             return None

@@ -14,9 +14,14 @@ _ERRORS: dict[str, Promise] = {
     "empty_file": _("The file is empty. Export it again and check that it has rows."),
     "missing_columns": _("Not all of the columns that it needs were found. Say which column is which."),
     "not_csv": _("This does not look like a CSV file. Export the table as CSV and upload that."),
+    "too_many_columns": _("The first line has too many columns. Export only the columns that you need."),
     "too_many_departments": _(
         "The file has too many different departments, or their names are very long. Is this the right column? Say "
         "which column is the department."
+    ),
+    "too_many_digits": _(
+        "The sales have so many digits that the result would be many times larger than the file. Is this the right "
+        "column? Say which column is the sales."
     ),
     "gzip_damaged": _("The gzip file cannot be unpacked. Pack it again and send it anew."),
     "unpacks_too_large": _("The gzip file unpacks to very much more than its size. Unpack it and send the CSV itself."),

@@ -25,7 +25,10 @@ from reports.admin.actions import JobActions
 from reports.admin.pages import OperationsPages
 from reports.models import Job, Share
 from reports.pipelines import pipeline_for
+from salesagg.core.shown import cut
 from uploads.models import Upload
+
+SHOWN_FACTS = 5000
 
 
 class Reasons(admin.AllValuesFieldListFilter):
@@ -163,7 +166,7 @@ class JobAdmin(OperationsPages, JobActions):
 
     @admin.display(description=gettext_lazy("what is known of the file"))
     def facts(self, job: Job) -> str:
-        return json.dumps(job.context, ensure_ascii=False) if job.context else "–"
+        return cut(json.dumps(job.context, ensure_ascii=False), SHOWN_FACTS) if job.context else "–"
 
     # --- Pages
 

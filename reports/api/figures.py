@@ -1,7 +1,7 @@
 """What jobs end in, as figures a page at a time; and what is known while they run."""
 
 import uuid
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
 from django.http import HttpRequest
@@ -15,13 +15,21 @@ from reports.api.jobs import load_job
 from reports.api.refusals import NO_RESULT
 from reports.models import Job
 from reports.pipelines import Line
+from reports.report import largest_of
+from salesagg.core.shown import SHOWN_CHARACTERS
+
+# A century; a longer span is a file with wrong dates. Sales of very many digits count against an answer's size.
+MAX_MONTHS = 1200
+MAX_MONTHS_CHARACTERS = 400_000
 
 router = Router(tags=["Results"], by_alias=True)
 
 
 class DepartmentLine(Out):
     rank: int = Field(description="1 is the largest total.")
-    department: str
+    department: str = Field(
+        description=f"Of a name with more than {SHOWN_CHARACTERS} characters the beginning and “…”."
+    )
     sales: str = Field(description="In decimal digits, however many.", examples=["125200"])
     rows: int = Field(description="How many rows it is the sum of.")
     share: float | None = Field(description="Of all sales, in percent; null where that would mean nothing.")
@@ -43,7 +51,11 @@ class MonthLine(Out):
 
 
 class Months(Out):
-    items: list[MonthLine] = Field(description="In order; none for a file without dates.")
+    items: list[MonthLine] = Field(
+        description=f"In order; none for a file without dates. The latest, at most {MAX_MONTHS:,}, and fewer when their "
+        "sales have very many digits; the result as JSON has all of them."
+    )
+    count: int = Field(description="How many months there are.")
 
 
 class SoFar(Out):
@@ -52,7 +64,7 @@ class SoFar(Out):
     departments: int | None = Field(description="How many there are; null when there is nothing to tell yet.")
     total: str | None = Field(description="Sales of all departments, in decimal digits.")
     largest: list[DepartmentLine] = Field(description="The largest, at most 20.")
-    months: list[MonthLine]
+    months: list[MonthLine] = Field(description="The latest, as `listMonths` has them.")
 
 
 class FileColumns(Out):
@@ -99,7 +111,7 @@ def list_months(request: HttpRequest, job_id: uuid.UUID) -> Months:
     """In order."""
     job = load_job(request, job_id)
     downloads.check_result(job)
-    return Months(items=_months(_months_of(job)))
+    return Months(items=_months(_months_of(job)), count=job.months.count())
 
 
 @router.get(
@@ -130,18 +142,20 @@ def so_far(request: HttpRequest, job_id: uuid.UUID) -> SoFar:
     summary="List the columns of a job's file",
 )
 def list_columns(request: HttpRequest, job_id: uuid.UUID) -> FileColumns:
-    """The names in the file's first line, to choose from for another run: at most 200 of them."""
+    """The names in the file's first line, to choose from for another run: at most 200 of them, and at most 20,000
+    characters. Names of more than 1,000 characters cannot be chosen and are left out."""
     return FileColumns(items=columns.columns_of(load_job(request, job_id)))
 
 
 def _end(job: Job) -> pipelines.SoFar:
     """What the result tells of what was asked for while it was not there."""
-    largest = job.totals.filter(rank__lte=sofar.LARGEST).order_by("rank").values_list("name", "total", "rows")
-    return pipelines.SoFar(job.departments or 0, job.total, [Line(*line) for line in largest], _months_of(job))
+    largest = largest_of(job, sofar.LARGEST)
+    return pipelines.SoFar(job.departments or 0, job.total, largest, _months_of(job))
 
 
 def _months_of(job: Job) -> list[Line]:
-    return [Line(*line) for line in job.months.values_list("month", "total", "rows")]
+    latest = job.months.order_by("-month").values_list("month", "total", "rows")[:MAX_MONTHS]
+    return [Line(*line) for line in reversed(latest)]
 
 
 def _line(rank: int, line: Line, total: str) -> DepartmentLine:
@@ -155,5 +169,13 @@ def _line(rank: int, line: Line, total: str) -> DepartmentLine:
     )
 
 
-def _months(lines: Iterable[Line]) -> list[MonthLine]:
-    return [MonthLine(month=line.name, sales=line.total, rows=line.rows) for line in lines]
+def _months(lines: Sequence[Line]) -> list[MonthLine]:
+    """The latest of `lines`, as many as an answer has."""
+    told: list[MonthLine] = []
+    left = MAX_MONTHS_CHARACTERS
+    for line in reversed(lines[-MAX_MONTHS:]):
+        left -= len(line.total)
+        if left < 0:
+            break
+        told.append(MonthLine(month=line.name, sales=line.total, rows=line.rows))
+    return told[::-1]

@@ -16,6 +16,7 @@ from reports.api.kinds import ChosenColumns, FoundColumns, Kind
 from reports.pipelines import pipeline_for
 from reports.snapshots import Snapshot
 from reports.snapshots import describe as snapshot_of
+from salesagg.core.shown import cut
 from salesagg.core.trusted_request import site_url
 from uploads.models import Upload
 
@@ -154,7 +155,7 @@ def describe(job: models.Job, request: HttpRequest | None = None) -> JobOut:
         file_name=job.upload.filename,
         file_state=cast(FileState, job.upload.state),
         options=Options(columns=_chosen(job), amounts=job.options.get("amounts", False)),
-        columns={role: name or None for role, name in columns.found_in(job).items()} or None,
+        columns={role: cut(name) or None for role, name in columns.found_in(job).items()} or None,
         encoding=job.encoding or None,
         departments=job.departments,
         total=job.total or None,

@@ -83,7 +83,7 @@ class Aggregator:
             size = min(self._wanted, len(self._kept))
             del self._kept[: self._fold(bytes(self._kept[:size]), final=size == len(self._kept))]
         result = self._settled()
-        result.totals.check(self._means.limits)
+        result.check(self._means.limits)
         return result
 
     def state(self) -> bytes:

@@ -14,9 +14,8 @@ def fold_block(data: Data, start: int, stop: int, layout: Layout, *, final: bool
     partial, bad, skipping = Partial.of(layout), [], False
     judge = Judge(layout)
     end = start
-    for record in records.read(data, layout.delimiter, start=start, final=final, longest=limits.record_bytes):
-        if record.start >= stop:
-            break
+    longest = limits.record_bytes
+    for record in records.read(data, layout.delimiter, start=start, stop=stop, final=final, longest=longest):
         end = record.end
         if record.fields == []:
             continue

@@ -81,7 +81,7 @@ def _fold(data: Data, layout: Layout, final: bool, before: Before, means: Means)
             return Window(consumed, Partial.of(layout), skipping=not final)
     merged, end = Partial.of(layout), start
     rejected: list[bytes] = []
-    room = max(means.limits.rejected_rows - before.bad_rows, 0)
+    room = max(means.limits.listed_rows(layout.width) - before.bad_rows, 0)
     for block in _blocks(data, start, layout, final=final, means=means, room=room):
         bad = block.bad[:room]
         room -= len(bad)
@@ -91,7 +91,7 @@ def _fold(data: Data, layout: Layout, final: bool, before: Before, means: Means)
     if skipping:
         # What is left of the line may begin in the middle of a character, which the next window must see whole.
         end = text.whole_characters(data)
-    merged.totals.check(means.limits)
+    merged.check(means.limits)
     return Window(end, merged, rejected, skipping)
 
 

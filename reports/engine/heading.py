@@ -1,6 +1,7 @@
 """A file's first record, read under every delimiter: what its columns are found in."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 from reports.engine import records, text
 from reports.engine.errors import EngineError
@@ -8,13 +9,18 @@ from reports.engine.errors import EngineError
 DELIMITERS = (",", ";", "\t", "|")
 # The first record must end within this many bytes; a header that does not is no header.
 HEAD_BYTES = 1024 * 1024
+# A worksheet has no more columns. What is kept and shown of a file grows with its header.
+MAX_COLUMNS = 16_384
+# Of a name that is asked for, or that the file has, an error shows so much.
+_SHOWN_CHARACTERS = 40
 
 
 @dataclass(frozen=True)
 class Reading:
     """The first record under `delimiter`: its fields, and the offset of the record after it in the file's own bytes.
 
-    Bytes are read as Latin-1, so that every field can be judged; `names` are for people.
+    Bytes are read as Latin-1, so that every field can be judged; `names`, of at most `MAX_COLUMNS` fields, are for
+    people.
     """
 
     delimiter: str
@@ -22,8 +28,12 @@ class Reading:
     end: int
 
     @property
+    def is_too_wide(self) -> bool:
+        return len(self.fields) > MAX_COLUMNS
+
+    @cached_property
     def names(self) -> tuple[str, ...]:
-        return tuple(text.decode(field.encode("latin-1")) for field in self.fields)
+        return tuple(text.decode(field.encode("latin-1")) for field in self.fields[:MAX_COLUMNS])
 
 
 @dataclass(frozen=True)
@@ -33,6 +43,11 @@ class Heading:
     encoding: str
     start: int
     readings: tuple[Reading, ...]
+
+    @property
+    def usable(self) -> list[Reading]:
+        """The readings that have no more columns than a file may have."""
+        return [reading for reading in self.readings if not reading.is_too_wide]
 
     @property
     def widest(self) -> Reading:
@@ -77,13 +92,22 @@ def not_csv() -> EngineError:
     return EngineError("not_csv", "This does not look like a CSV file. Export the table as CSV and upload that.")
 
 
+def too_many_columns() -> EngineError:
+    return EngineError(
+        "too_many_columns",
+        f"The first line has more than {MAX_COLUMNS:,} columns. Export only the columns that you need.",
+    )
+
+
 def missing_columns(heading: Heading, what: str, advice: str, asked: list[str]) -> EngineError:
     """The file has no columns for `what`, or not those that were `asked` for by name."""
     widest = heading.widest
     if any("\0" in field for field in widest.fields):
         return not_csv()
-    shown = ", ".join(name[:40] for name in widest.names[:20])
-    named = f" (columns asked for: {', '.join(asked)})" if asked else ""
+    if widest.is_too_wide:
+        return too_many_columns()
+    shown = ", ".join(name[:_SHOWN_CHARACTERS] for name in widest.names[:20])
+    named = f" (columns asked for: {', '.join(name[:_SHOWN_CHARACTERS] for name in asked[:20])})" if asked else ""
     return EngineError(
         "missing_columns", f"No columns for {what} were found{named}. The first line reads: {shown}. {advice}"
     )

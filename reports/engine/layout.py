@@ -36,17 +36,19 @@ class Layout:
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> "Layout":
-        if stored["version"] != 2:
+        """A layout of any version. The first stored one department column, as a number, and had no amounts."""
+        if stored["version"] not in (1, 2):
             raise ValueError(f"unknown layout version {stored['version']}")
-        header = stored["header"]
+        header, found = stored["header"], dict(stored["columns"])
+        department = found.pop("department")
         return cls(
             encoding=stored["encoding"],
             delimiter=stored["delimiter"],
             header=None if header is None else tuple(header),
             width=stored["width"],
-            columns=Columns(**{**stored["columns"], "department": tuple(stored["columns"]["department"])}),
+            columns=Columns(department=(department,) if isinstance(department, int) else tuple(department), **found),
             data_start=stored["data_start"],
-            amounts=stored["amounts"],
+            amounts=stored.get("amounts", False),
         )
 
 
@@ -59,17 +61,17 @@ def detect_layout(
 
     The delimiter is the first of `DELIMITERS` under which the first record makes sense: as a header with the columns
     needed (`named` as in `columns.find`), else as a row of a file without a header. Raises `EngineError`
-    (``empty_file``, ``not_csv``, ``missing_columns``).
+    (``empty_file``, ``not_csv``, ``missing_columns``, ``too_many_columns``).
     """
     heading = read_heading(data, final=final)
     if heading is None:
         return None
-    for reading in heading.readings:
+    for reading in heading.usable:
         found = columns.find(reading.names, named)
         if found:
             names = reading.names
             return Layout(heading.encoding, reading.delimiter, names, len(names), found, reading.end, amounts)
-    for reading in heading.readings:
+    for reading in heading.usable:
         if not named and _is_row(reading.fields, amounts=amounts):
             width = len(reading.fields)
             return Layout(heading.encoding, reading.delimiter, None, width, BY_POSITION, heading.start, amounts)

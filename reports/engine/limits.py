@@ -11,11 +11,13 @@ class Limits:
     last byte allowed stands in. Unbounded, one quote that is never closed would swallow the rest of the file.
 
     `departments` and `name_bytes`: more different departments, or more bytes of names, than this are a sign of the
-    wrong column, and totals are what is held in memory.
+    wrong column, and totals are what is held in memory. `name_bytes` is also the limit for the digits of all totals.
 
     `unpack_ratio`: a gzip file may unpack to so many times its size. Real tables come to 5 or 20.
 
-    `rejected_rows`: so many rows are listed with their reasons; all are counted.
+    `rejected_rows`: so many rows are listed with their reasons; all are counted. A listed row has as many fields as the
+    header, however short it is in the file; of a very wide file fewer are listed, so that empty fields are no more than
+    `padding_bytes`.
     """
 
     record_bytes: int = 4 * MIB
@@ -23,6 +25,11 @@ class Limits:
     name_bytes: int = 128 * MIB
     unpack_ratio: int = 200
     rejected_rows: int = 1_000_000
+    padding_bytes: int = 128 * MIB
+
+    def listed_rows(self, width: int) -> int:
+        """How many rejected rows of a file with so many columns are listed."""
+        return min(self.rejected_rows, self.padding_bytes // max(width, 1))
 
 
 DEFAULT = Limits()

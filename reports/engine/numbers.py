@@ -44,6 +44,11 @@ def from_units(units: int, scale: int) -> Number:
     return Decimal(units).scaleb(-scale, EXACT) if scale else units
 
 
+def size(value: Number) -> int:
+    """About how many bytes the value takes in memory."""
+    return len(value.as_tuple().digits) // 2 if isinstance(value, Decimal) else value.bit_length() // 8
+
+
 def text(value: Number, places: int) -> str:
     """`value` in decimal digits, with `places` behind the point."""
     if isinstance(value, Decimal):

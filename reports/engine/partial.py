@@ -12,9 +12,10 @@ import pyarrow as pa
 from reports.engine import faults, text
 from reports.engine.judge import Row, split
 from reports.engine.layout import Layout
+from reports.engine.limits import Limits
 from reports.engine.numbers import AMOUNT_SCALE, Number
 from reports.engine.sums import Sums
-from reports.engine.totals import SCHEMA, Totals
+from reports.engine.totals import SCHEMA, Totals, too_many_digits
 
 _VERSION = "2"
 
@@ -85,6 +86,17 @@ class Partial:
         self.places = max(self.places, other.places)
         self.months.merge(other.months)
         self.totals.merge(other.totals)
+
+    def check(self, limits: Limits) -> None:
+        """Raise `EngineError` when there are more departments, or more digits, than the limits allow.
+
+        Each total is written with as many places as any row has, so a single row could make a result many times as
+        large as its file.
+        """
+        self.totals.check(limits)
+        totals = self.totals.count + len(self.months)
+        if totals * self.places + self.months.digit_bytes > limits.name_bytes:
+            raise too_many_digits()
 
     def departments(self, *, columns: int = 1) -> Iterator[Total]:
         """Every department with its total, sorted by name; `columns` is the number of columns grouped by."""

@@ -5,9 +5,11 @@ in every encoding we fold, so the records come out the same as if the text had b
 """
 
 import csv
+import io
 import re
 import sys
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from typing import Any, NamedTuple
 
 from reports.engine.text import Data
@@ -16,12 +18,13 @@ from reports.engine.text import Data
 # the process, and nothing else here reads CSV from people.
 csv.field_size_limit(2**31 - 1)
 
-_LINE = re.compile(rb"[^\r\n]*(?:\r\n|\r|\n)?")
 _LINE_END = re.compile(rb"[\r\n]")
+_BLANK_LINES = re.compile(r"[\r\n]+")
 
 
 class Record(NamedTuple):
-    """The record ``data[start:end]``, with its line end. A blank line has no fields, one that is too long has None.
+    """The record ``data[start:end]``, with its line end. Blank lines, however many, are one record without fields; a
+    record that is too long has None.
 
     `open` says that the line in which a record that is too long ends is not over with the data.
     """
@@ -32,14 +35,24 @@ class Record(NamedTuple):
     open: bool = False
 
 
-def read(data: Data, delimiter: str, *, start: int = 0, final: bool, longest: int = sys.maxsize) -> Iterator[Record]:
-    """Each complete record of `data` from `start` on, which is a record's beginning.
+def read(
+    data: Data,
+    delimiter: str,
+    *,
+    start: int = 0,
+    stop: int = sys.maxsize,
+    final: bool,
+    longest: int = sys.maxsize,
+) -> Iterator[Record]:
+    """Each complete record of `data` that begins in ``[start, stop)``; `start` is a record's beginning.
 
     Unless it is `final`, a last record that could still go on (no line end yet, or inside quotes) is left out. A record
     of more than `longest` bytes without its line end is cut at the end of the line that byte ``start + longest`` is in.
     """
-    while True:
-        for record in _read(data, delimiter, start, final=final, longest=longest):
+    while start < min(stop, len(data)):
+        for record in _read(data, delimiter, start, stop, final=final, longest=longest):
+            if record.start >= stop:
+                return
             yield record
             start = record.end
             if record.fields is None:
@@ -54,21 +67,40 @@ def line_end(data: Data, start: int) -> tuple[int, bool]:
     return (found.end(), True) if found else (len(data), False)
 
 
-def _read(data: Data, delimiter: str, start: int, *, final: bool, longest: int) -> Iterator[Record]:
-    lines = _Lines(data, start, longest)
-    reader = csv.reader(lines, delimiter=delimiter)
+def _read(data: Data, delimiter: str, start: int, stop: int, *, final: bool, longest: int) -> Iterator[Record]:
+    # A record that begins before `stop` has ended, or is too long, before `needed`.
+    needed = min(len(data), stop + longest + 3)
+    is_all = final and needed == len(data)
+    text = data[start:needed].decode("latin-1")
+    # Lines, ended by LF, CRLF or CR as the `csv` module's documentation asks, without a step in Python for each.
+    lines, end = io.StringIO(text, newline=""), _End()
+    reader = csv.reader(chain(lines, end), delimiter=delimiter)
+    begin = 0
     while True:
+        if blank := _BLANK_LINES.match(text, begin):
+            yield Record([], start + begin, start + blank.end())
+            begin = lines.seek(blank.end())
         fields = next(reader, None)
         if fields is None:
             return
-        if lines.content_end - start > longest:
+        position = lines.tell()
+        # A record that asked for a line behind the last one has its last line end inside quotes.
+        ended = 0 if end.reached else _line_end_size(text, position)
+        if position - ended - begin > longest:
             break
-        if lines.exhausted and not final:
+        if not ended and not is_all:
             return
-        yield Record(fields, start, lines.position)
-        start = lines.start_record()
-    end, ended = line_end(data, start + longest)
-    yield Record(None, start, end, open=not ended and not final)
+        yield Record(fields, start + begin, start + position)
+        begin = position
+    cut, is_whole = line_end(data, start + begin + longest)
+    yield Record(None, start + begin, cut, open=not is_whole and not final)
+
+
+def _line_end_size(text: str, position: int) -> int:
+    """How many characters the line end has that ``text[:position]`` ends with; 0 when it ends with none."""
+    if text.endswith("\r\n", 0, position):
+        return 2
+    return 1 if text.endswith(("\n", "\r"), 0, position) else 0
 
 
 def line(fields: Sequence[object]) -> str:
@@ -88,34 +120,14 @@ class _Echo:
 _WRITER: Any = csv.writer(_Echo(), lineterminator="\r\n")
 
 
-class _Lines(Iterator[str]):
-    """Physical lines, ended by LF, CRLF or CR as the `csv` module's documentation asks (``newline=""``).
+class _End:
+    """Follows the last line, and knows whether the reader has asked for more."""
 
-    Lines stop with the record that has grown beyond `longest`.
-    """
+    reached = False
 
-    def __init__(self, data: Data, start: int, longest: int) -> None:
-        self._data = data
-        self._longest = longest
-        self._record = start
-        self.position = start
-        self.content_end = start
-        self.exhausted = False
-
-    def start_record(self) -> int:
-        self._record = self.position
-        return self._record
+    def __iter__(self) -> "_End":
+        return self
 
     def __next__(self) -> str:
-        if self.position >= len(self._data) or self.position - self._record > self._longest + 2:
-            # A record that is still open here has its last line end inside quotes.
-            self.content_end = self.position
-            self.exhausted = True
-            raise StopIteration
-        match = _LINE.match(self._data, self.position)
-        assert match is not None
-        line = match.group()
-        self.position = match.end()
-        self.content_end = self.position - (len(line) - len(line.rstrip(b"\r\n")))
-        self.exhausted = self.content_end == self.position
-        return line.decode("latin-1")
+        self.reached = True
+        raise StopIteration

@@ -5,7 +5,7 @@ Lines are made window by window in the file's own encoding, since that is known 
 
 from collections.abc import Iterable
 
-from reports.engine import faults, records
+from reports.engine import faults, records, text
 from reports.engine.blocks import BadRow
 from reports.engine.layout import Layout
 from reports.engine.text import Data
@@ -19,9 +19,19 @@ def header(layout: Layout) -> str:
     return records.line(["rowNumber", *layout.names, "error"])
 
 
-def note(layout: Layout, text: str) -> str:
+def header_in(data: Data, layout: Layout) -> bytes:
+    """The same from the beginning of the file's bytes, in the file's own encoding, as the lines of rows are."""
+    _, start = text.by_bom(data)
+    head = data[start : layout.data_start]
+    if layout.encoding != text.UTF8:
+        head = text.to_utf8(head, layout.encoding, final=True)
+    fields = next(record.fields for record in records.read(head, layout.delimiter, final=True) if record.fields)
+    return records.line(["rowNumber", *fields, "error"]).encode("latin-1")
+
+
+def note(layout: Layout, words: str) -> str:
     """A line that says something about the report itself, where the errors stand."""
-    return records.line(["", *([""] * layout.width), text])
+    return records.line(["", *([""] * layout.width), words])
 
 
 def lines(data: Data, bad: Iterable[BadRow], layout: Layout, *, first: int) -> list[bytes]:

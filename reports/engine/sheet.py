@@ -24,16 +24,24 @@ _AT_A_TIME = 1000
 @dataclass(frozen=True)
 class Sheet:
     """`positions` tell where each role's column is; a role without one is not there. `data_start` is the offset of the
-    first row, in the file's own bytes."""
+    first row, in the file's own bytes. `width` is the number of columns where `header` has only the first of them."""
 
     encoding: str
     delimiter: str
     header: tuple[str, ...]
     positions: Mapping[str, int]
     data_start: int
+    width: int = 0
+
+    @property
+    def columns(self) -> int:
+        """How many there are."""
+        return self.width or len(self.header)
 
     def to_json(self) -> dict[str, Any]:
-        return asdict(self)
+        stored = asdict(self)
+        # Workers of the version before do not know it.
+        return stored if self.width else {name: value for name, value in stored.items() if name != "width"}
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> "Sheet":
@@ -65,12 +73,12 @@ def detect_sheet(
 
     Columns are found by their `usual` names, or as `named` (see `reports.engine.columns`). None when `data` does not
     hold the first record whole and more could follow. Raises `EngineError` (``empty_file``, ``not_csv``,
-    ``missing_columns``).
+    ``missing_columns``, ``too_many_columns``).
     """
     heading = read_heading(data, final=final)
     if heading is None:
         return None
-    for reading in heading.readings:
+    for reading in heading.usable:
         found = columns.positions(reading.names, usual, named)
         if found is not None and all(found[role] for role in required):
             places = {role: positions[0] for role, positions in found.items() if positions}
@@ -109,7 +117,8 @@ def _read(data: text.Data, delimiter: str, *, final: bool, skipping: bool, longe
             rows += found
         else:
             # Its end is further than a piece is long: it is too long, or there is not enough of it yet.
-            record = next(records.read(data, delimiter, start=position, final=final, longest=longest), None)
+            first = records.read(data, delimiter, start=position, stop=position + 1, final=final, longest=longest)
+            record = next(first, None)
             if record is None:
                 break
             if record.fields is None:

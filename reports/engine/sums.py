@@ -3,7 +3,7 @@
 from collections.abc import ItemsView, Mapping
 from typing import Generic, TypeVar
 
-from reports.engine.numbers import Number, add
+from reports.engine.numbers import Number, add, size
 
 K = TypeVar("K")
 
@@ -19,6 +19,11 @@ class Sums(Generic[K]):
 
     def __contains__(self, key: K) -> bool:
         return key in self._items
+
+    @property
+    def digit_bytes(self) -> int:
+        """About how many bytes the digits of all sums take."""
+        return sum(size(value) for value, _ in self._items.values())
 
     def items(self) -> ItemsView[K, tuple[Number, int]]:
         return self._items.items()

@@ -46,6 +46,13 @@ class Totals:
         size = (pc.sum(pc.binary_length(table["name"])).as_py() or 0) + sum(len(name) for name, _ in self.loose.items())
         if table.num_rows + len(self.loose) > limits.departments or size > limits.name_bytes:
             raise too_many(limits)
+        if self.loose.digit_bytes > limits.name_bytes:
+            raise too_many_digits()
+
+    @property
+    def count(self) -> int:
+        """How many names there are."""
+        return self.columns().num_rows + len(self.loose)
 
     def columns(self) -> pa.Table:
         """All of them as one table of `SCHEMA`, each name once, but for the `loose` ones beside it."""
@@ -108,6 +115,14 @@ def too_many(limits: Limits) -> EngineError:
         "too_many_departments",
         f"The file has more than {limits.departments:,} different departments, or their names are very long. "
         "Is this the right column? Say which column is the department.",
+    )
+
+
+def too_many_digits() -> EngineError:
+    return EngineError(
+        "too_many_digits",
+        "The sales have so many digits that the result would be many times larger than the file. "
+        "Is this the right column? Say which column is the sales.",
     )
 
 

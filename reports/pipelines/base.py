@@ -12,6 +12,7 @@ from django.utils.translation import ngettext
 
 from accounts.numbers import number
 from reports.models import Job
+from reports.pipelines import headers
 
 # What a pipeline hands from window to window, as JSON; None before the first.
 Context = dict[str, Any]
@@ -35,7 +36,9 @@ class Column:
 class FoldedWindow:
     """`consumed` bytes were folded into `state`; 0 means that the window's first record does not end in it.
 
-    `rejected` are lines for the report of rejected rows, of each of its first bad rows one. `settle`, if there is one,
+    `rejected` are lines for the report of rejected rows, of each of its first bad rows one. `header` is that report's
+    first line, given once, with the file's first window, and only where the context does not keep all of the file's
+    header; `rejected_header` is empty then. `settle`, if there is one,
     is called in the transaction that commits the window: it writes what the window gives, and returns the window as it
     turned out.
     """
@@ -46,6 +49,7 @@ class FoldedWindow:
     state: bytes
     context: Context | None
     rejected: Sequence[bytes] = ()
+    header: bytes = b""
     settle: Callable[[], "FoldedWindow"] | None = None
 
 
@@ -144,7 +148,8 @@ class Pipeline(ABC):
 
     @abstractmethod
     def rejected_header(self, context: Context) -> str:
-        """The first line of the report of rejected rows."""
+        """The first line of the report of rejected rows; empty where it is stored with the first rows (see
+        `FoldedWindow.header`)."""
 
     @abstractmethod
     def fields_before_error(self, context: Context) -> int:
@@ -164,7 +169,11 @@ class Pipeline(ABC):
 
     @abstractmethod
     def header(self, context: Context) -> Sequence[str]:
-        """The file's own header; nothing for a file without one."""
+        """The file's own header, or the beginning of a very long one; nothing for a file without one."""
+
+    def is_header_whole(self, context: Context) -> bool:
+        """Whether `header` gives all of it."""
+        return headers.is_kept_whole(context)
 
     @abstractmethod
     def found(self, context: Context) -> dict[str, str]:

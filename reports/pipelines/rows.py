@@ -21,6 +21,7 @@ from reports.engine.records import line
 from reports.engine.sheet import Rows, Sheet, detect_sheet, read_rows
 from reports.limits import limits
 from reports.models import Job
+from reports.pipelines import headers
 from reports.pipelines.base import Context, FoldedWindow, Pipeline, Result
 
 FIELDS = "wrong_number_of_fields"
@@ -67,9 +68,11 @@ class RowsPipeline(Pipeline):
             sheet = self._detect(data, job, final=final)
             if sheet is None:
                 return FoldedWindow(consumed=0, rows=0, bad_rows=0, state=b"", context=None)
-            start = sheet.data_start
+            context, first_line = self._first_context(sheet)
+            start, sheet = sheet.data_start, Sheet.from_json(context["sheet"])
         else:
-            sheet, skipping = Sheet.from_json(job.context["sheet"]), job.context["skipping"]
+            context, first_line = job.context, b""
+            sheet, skipping = Sheet.from_json(context["sheet"]), context["skipping"]
         read = read_rows(data[start:] if start else data, sheet, final=final, skipping=skipping, limits=limits())
         judged = self._judged(read, sheet, first=job.rows + 1)
         prepared = self.prepare(job, judged)
@@ -78,14 +81,15 @@ class RowsPipeline(Pipeline):
             rows=len(read.rows),
             bad_rows=0,
             state=b"",
-            context={"sheet": sheet.to_json(), "skipping": read.skipping},
+            context={**context, "skipping": read.skipping},
+            header=first_line,
         )
 
         def settle() -> FoldedWindow:
             # Called again, it starts from what the rows alone tell.
             settled = replace(judged, reasons={index: [*codes] for index, codes in judged.reasons.items()})
             self.keep(job, settled, prepared)
-            return self._settled(window, read, sheet, settled, room=limits().rejected_rows - job.bad_rows)
+            return self._settled(window, read, sheet, settled, room=limits().listed_rows(sheet.columns) - job.bad_rows)
 
         return replace(window, settle=settle)
 
@@ -102,7 +106,9 @@ class RowsPipeline(Pipeline):
         return _merged(states)[0]
 
     def rejected_header(self, context: Context) -> str:
-        return line(["rowNumber", *self.columns, "error", *self._other_names(Sheet.from_json(context["sheet"]))])
+        if not headers.is_kept_whole(context):
+            return ""
+        return self._header_line(Sheet.from_json(context["sheet"]))
 
     def fields_before_error(self, context: Context) -> int:
         return len(self.columns)
@@ -114,9 +120,23 @@ class RowsPipeline(Pipeline):
         return [str(name) for name in context["sheet"]["header"]]
 
     def found(self, context: Context) -> dict[str, str]:
+        if not headers.is_kept_whole(context):
+            return dict(context[headers.FOUND])
         sheet = context["sheet"]
-        places = sheet["positions"]
-        return {role: sheet["header"][places[role]] if role in places else "" for role in self.columns}
+        return headers.found(sheet["header"], {role: sheet["positions"].get(role) for role in self.columns})
+
+    def _first_context(self, sheet: Sheet) -> tuple[Context, bytes]:
+        """What the job keeps of the sheet; and the first line of its report of rejected rows, where that is too long to
+        be kept."""
+        if not headers.is_long(sheet.header):
+            return {"sheet": sheet.to_json()}, b""
+        kept = replace(sheet, header=tuple(headers.beginning(sheet.header)), width=len(sheet.header))
+        found = headers.found(sheet.header, {role: sheet.positions.get(role) for role in self.columns})
+        first_line = self._header_line(sheet).encode("utf-8", "replace")
+        return {"sheet": kept.to_json(), headers.FOUND: found}, first_line
+
+    def _header_line(self, sheet: Sheet) -> str:
+        return line(["rowNumber", *self.columns, "error", *self._other_names(sheet)])
 
     def _detect(self, data: bytes, job: Job, *, final: bool) -> Sheet | None:
         sheet = detect_sheet(
@@ -131,7 +151,7 @@ class RowsPipeline(Pipeline):
 
     def _judged(self, read: Rows, sheet: Sheet, *, first: int) -> Judged:
         take = _taker([sheet.positions.get(role) for role in self.columns])
-        width, judge = len(sheet.header), self.judge
+        width, judge = sheet.columns, self.judge
         judged = Judged(first, [])
         for index, fields in enumerate(read.rows):
             if len(fields) != width or index in read.too_long:
@@ -164,7 +184,7 @@ class RowsPipeline(Pipeline):
         """Where the report's fields are in a row: those of the columns, under their roles, then all others, so that
         nothing of a row is left out."""
         taken = [sheet.positions.get(role) for role in self.columns]
-        return [*taken, *(place for place in range(len(sheet.header)) if place not in taken)]
+        return [*taken, *(place for place in range(sheet.columns) if place not in taken)]
 
     def _other_names(self, sheet: Sheet) -> list[str]:
         return [sheet.header[place] for place in self._places(sheet)[len(self.columns) :] if place is not None]

@@ -15,10 +15,11 @@ from reports import bulk, results
 from reports.engine import Before, Layout, Means, Partial, columns, detect_layout, fold
 from reports.engine.cuts import record_start
 from reports.engine.numbers import Number, text, total
-from reports.engine.rejects import header, note, renumbered
+from reports.engine.rejects import header, header_in, note, renumbered
 from reports.engine.result import csv_lines
 from reports.limits import limits
 from reports.models import DepartmentTotal, Job, MonthTotal
+from reports.pipelines import headers
 from reports.pipelines.base import Column, Context, FoldedWindow, Line, Pipeline, Result, SoFar
 
 # Lines of the result written in one transaction.
@@ -52,9 +53,11 @@ class SalesPipeline(Pipeline):
             layout = detect_layout(data, final=final, named=job.options.get("columns"), amounts=amounts)
             if layout is None:
                 return FoldedWindow(consumed=0, rows=0, bad_rows=0, state=b"", context=None)
+            context, first_line = _first_context(data, layout)
             start, skipping = layout.data_start, False
         else:
-            layout, start, skipping = Layout.from_json(job.context["layout"]), 0, job.context["skipping"]
+            context, first_line = job.context, b""
+            layout, start, skipping = Layout.from_json(context["layout"]), 0, context["skipping"]
         window = fold(
             data[start:] if start else data,
             layout,
@@ -67,8 +70,9 @@ class SalesPipeline(Pipeline):
             rows=window.partial.rows,
             bad_rows=window.partial.bad_rows,
             state=window.partial.encode(),
-            context={"layout": _stored(layout), "skipping": window.skipping},
+            context={**context, "skipping": window.skipping},
             rejected=window.rejected,
+            header=first_line,
         )
 
     def cut(self, data: bytes, context: Context) -> int | None:
@@ -94,7 +98,7 @@ class SalesPipeline(Pipeline):
         assert job.context is not None
         if job.context["skipping"]:
             return None
-        room = max(limits().rejected_rows - job.bad_rows, 0)
+        room = max(limits().listed_rows(job.context["layout"]["width"]) - job.bad_rows, 0)
         return replace(window, rejected=renumbered(window.rejected[:room], job.rows))
 
     def merge(self, states: Sequence[bytes]) -> bytes:
@@ -127,7 +131,7 @@ class SalesPipeline(Pipeline):
         )
 
     def rejected_header(self, context: Context) -> str:
-        return header(Layout.from_json(context["layout"]))
+        return header(Layout.from_json(context["layout"])) if headers.is_kept_whole(context) else ""
 
     def fields_before_error(self, context: Context) -> int:
         return int(context["layout"]["width"])
@@ -148,6 +152,8 @@ class SalesPipeline(Pipeline):
         return context["layout"]["header"] or []
 
     def found(self, context: Context) -> dict[str, str]:
+        if not headers.is_kept_whole(context):
+            return dict(context[headers.FOUND])
         layout = context["layout"]
         # Reports that are older than the second version of layouts do not tell.
         if layout["version"] < 2 or not layout["header"]:
@@ -159,10 +165,18 @@ class SalesPipeline(Pipeline):
         }
 
 
-def _stored(layout: Layout) -> dict[str, Any]:
-    """The layout as JSON that every database takes. The columns are found by their positions, not by these names."""
-    header = layout.header and tuple(map(_storable, layout.header))
-    return replace(layout, header=header).to_json()
+def _first_context(data: bytes, layout: Layout) -> tuple[Context, bytes]:
+    """What the job keeps of the layout, as JSON that every database takes; and the first line of its report of rejected
+    rows, where that is too long to be kept. The columns are found by their positions, not by these names."""
+    if layout.header is None:
+        return {"layout": layout.to_json()}, b""
+    names = list(map(_storable, layout.header))
+    if not headers.is_long(names):
+        return {"layout": replace(layout, header=tuple(names)).to_json()}, b""
+    columns = layout.columns
+    positions = {"department": columns.department[0], "date": columns.date, "sales": columns.sales}
+    kept = replace(layout, header=tuple(headers.beginning(names)))
+    return {"layout": kept.to_json(), headers.FOUND: headers.found(names, positions)}, header_in(data, layout)
 
 
 def _storable(name: str) -> str:
@@ -174,7 +188,7 @@ def _merged(states: Sequence[bytes]) -> Partial:
     merged = Partial.decode(states[0])
     for state in states[1:]:
         merged.merge(Partial.decode(state))
-    merged.totals.check(limits())
+    merged.check(limits())
     return merged
 
 

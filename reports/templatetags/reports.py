@@ -8,9 +8,11 @@ from django import template
 from django.utils.translation import gettext, ngettext
 
 from accounts.numbers import number, seconds, size
+from salesagg.core.shown import cut
 
 register = template.Library()
 
+register.filter("shortened", cut)
 register.filter(number)
 register.filter(seconds)
 register.filter(size)

@@ -31,6 +31,10 @@ WORDS = {
 }
 
 
+# A first line with more columns than a worksheet has is no header.
+MOST_COLUMNS = 16_384
+
+
 class Unreadable(Exception):
     """The file as a whole cannot be read; the message is the code."""
 
@@ -135,6 +139,8 @@ def find_columns(text: str, named: Mapping[str, Sequence[str]], amounts: bool) -
         if first is None:
             raise Unreadable("empty_file")
         firsts[delimiter] = first
+    longest = max(firsts.values(), key=len)
+    firsts = {delimiter: first for delimiter, first in firsts.items() if len(first) <= MOST_COLUMNS}
     for delimiter, first in firsts.items():
         names = [normalise(judged_alone(name)) for name in first]
         columns: Columns = {}
@@ -150,8 +156,9 @@ def find_columns(text: str, named: Mapping[str, Sequence[str]], amounts: bool) -
         columns = {"department": [0], "date": [1], "sales": [2]}
         if not named and not find_faults(first, 3, columns, amounts):
             return delimiter, 0, 3, columns
-    longest = max(firsts.values(), key=len)
-    raise Unreadable("not_csv" if "\0" in "".join(longest) else "missing_columns")
+    if "\0" in "".join(longest):
+        raise Unreadable("not_csv")
+    raise Unreadable("too_many_columns" if len(longest) > MOST_COLUMNS else "missing_columns")
 
 
 def end_of_first(text: str, delimiter: str) -> int:
