@@ -8,6 +8,7 @@ import select
 import signal
 import socket
 import stat
+import threading
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -19,6 +20,9 @@ import requests
 from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 from grpc_health.v1.health_pb2_grpc import HealthStub
 from tusclient.exceptions import TusUploadFailed
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import connect
+from websockets.typing import Origin
 
 from tests.deploy.stage import Stage
 from tests.files import totals_by_csv, write_sales
@@ -368,3 +372,119 @@ def test_large_grpc_message_without_a_token_costs_neither_server_nor_proxy_memor
         assert refused_without_token(target, path, compression=compression) == "UNAUTHENTICATED"
     grown = [peak_bytes(pid) - most for pid, most in zip(processes, before, strict=True)]
     assert max(grown) < LARGE_BYTES
+
+
+HOST = b"Host: localhost\r\nConnection: close\r\n"
+CHUNKED = b"POST /accounts/login/ HTTP/1.1\r\n" + HOST + b"Transfer-Encoding: chunked\r\n"
+# Requests that a client alone makes fail.
+FAILING = {
+    "large headers": b"GET / HTTP/1.1\r\n" + HOST + b"X: " + b"x" * 20_000 + b"\r\n\r\n",
+    "many headers": b"GET / HTTP/1.1\r\n" + HOST + b"".join(b"X%d: 1\r\n" % number for number in range(700)) + b"\r\n",
+    "a long URL": b"GET /?" + b"x" * 10_000 + b" HTTP/1.1\r\n" + HOST + b"\r\n",
+    "a longer URL": b"GET /?" + b"x" * 20_000 + b" HTTP/1.1\r\n" + HOST + b"\r\n",
+    "bytes beyond ASCII": b"GET /?\xff HTTP/1.1\r\n" + HOST + b"\r\n",
+    "a malformed chunk": CHUNKED + b"\r\n3\r\nabc\r\nzz\r\n",
+    "a malformed trailer": CHUNKED + b"Trailer: x\r\n\r\n3\r\nabc\r\n0\r\nx: a\x01b\r\n\r\n",
+    "a long trailer": CHUNKED + b"Trailer: x\r\n\r\n3\r\nabc\r\n0\r\nx: " + b"x" * 100_000 + b"\r\n\r\n",
+    "a body that breaks off": b"POST /uploads/ HTTP/1.1\r\n" + HOST + b"Content-Length: 100\r\n\r\nabc",
+    "a large body without a login": b"POST / HTTP/1.1\r\n" + HOST + b"Content-Length: 9000000\r\n\r\n" + b"x" * 100_000,
+}
+
+
+def attack(port: int, message: bytes) -> bytes:
+    """The beginning of the answer to `message`, after which the client says no more."""
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=30) as connection:
+            connection.sendall(message)
+            connection.shutdown(socket.SHUT_WR)
+            return connection.recv(65536)
+    except OSError:
+        return b""
+
+
+def test_no_request_of_one_client_takes_the_site_from_another(stage: Stage, admin: requests.Session) -> None:
+    over = threading.Event()
+
+    def keep_on(message: bytes) -> None:
+        while not over.is_set():
+            attack(stage.port, message)
+
+    attackers = [
+        threading.Thread(target=keep_on, args=(message,)) for message in FAILING.values() for _twice in range(2)
+    ]
+    for attacker in attackers:
+        attacker.start()
+    try:
+        statuses = [admin.get(f"{stage.address}/account/", timeout=30).status_code for _ in range(20)]
+    finally:
+        over.set()
+        for attacker in attackers:
+            attacker.join()
+    assert statuses == [200] * 20
+
+
+@pytest.mark.parametrize(
+    ("name", "statuses"),
+    [
+        *(("large headers", (b"431",)), ("many headers", (b"431",)), ("a longer URL", (b"431", b"414"))),
+        *(("a long URL", (b"414",)), ("bytes beyond ASCII", (b"400",)), ("a large body without a login", (b"401",))),
+    ],
+)
+def test_what_is_too_large_is_answered_through_the_proxy(stage: Stage, name: str, statuses: tuple[bytes, ...]) -> None:
+    message = FAILING[name]
+    with socket.create_connection(("127.0.0.1", stage.port), timeout=30) as connection:
+        connection.sendall(message)
+        answer = connection.recv(65536)
+    assert answer.split(b" ")[1] in statuses
+
+
+def test_an_email_leads_to_the_site_whatever_a_header_says(stage: Stage) -> None:
+    def emails() -> str:
+        return "".join(web.output for web in stage.webs)
+
+    links = f"{stage.address}/accounts/password/reset/key/"
+    for headers in (
+        {"Daphne-Root-Path": "https://evil.example", "X-Forwarded-Prefix": "https://evil.example"},
+        {
+            "X-Forwarded-Host": "evil.example",
+            "X-Original-URL": "https://evil.example",
+            "Forwarded": "host=evil.example",
+        },
+    ):
+        before = emails().count(links)
+        session = requests.Session()
+        page = session.get(f"{stage.address}/accounts/password/reset/", timeout=20)
+        token = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', page.text)
+        assert token
+        form = {"email": stage.email, "csrfmiddlewaretoken": token[1]}
+        url = f"{stage.address}/accounts/password/reset/"
+        answer = session.post(url, data=form, headers=headers, timeout=20, allow_redirects=False)
+        assert answer.headers["Location"] == "/accounts/password/reset/done/"
+        wait_until(lambda before=before: emails().count(links) > before, what="the email")  # type: ignore[misc]
+        assert "evil.example" not in emails()
+
+
+def test_a_root_path_does_not_escape_the_limit_of_an_ip_address(stage: Stage) -> None:
+    connection = http.client.HTTPConnection("127.0.0.1", stage.port, timeout=20, source_address=("127.0.0.11", 0))
+    try:
+        statuses = []
+        for _number in range(202):
+            connection.request("GET", "/api/jobs", headers={"Daphne-Root-Path": "/x"})
+            with connection.getresponse() as response:
+                response.read()
+                statuses.append(response.status)
+        assert 429 in statuses
+        connection.request("GET", "/x/api/jobs", headers={"Daphne-Root-Path": "/x"})
+        with connection.getresponse() as response:
+            response.read()
+            assert response.status == 404
+    finally:
+        connection.close()
+
+
+@pytest.mark.parametrize("origin", ["https://localhost", "http://localhost:1", "http://evil.example"])
+def test_a_page_of_another_port_or_scheme_gets_no_socket(stage: Stage, admin: requests.Session, origin: str) -> None:
+    cookie = f"sessionid={admin.cookies['sessionid']}"
+    with pytest.raises(InvalidStatus) as refused:
+        connect(f"ws://localhost:{stage.port}/ws/jobs/", origin=Origin(origin), additional_headers={"Cookie": cookie})
+    assert refused.value.response.status_code == 403

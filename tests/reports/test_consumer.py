@@ -257,7 +257,26 @@ async def test_nobody_is_told_why_and_closed(db: None) -> None:
     assert await socket.receive_output() == {"type": "websocket.close", "code": 4401}
 
 
-@pytest.mark.parametrize("origin", [b"http://evil.example", b"null"])
+@pytest.mark.parametrize(
+    "origin",
+    [
+        *(
+            b"http://evil.example",
+            b"null",
+            b"",
+            b"http://localhost:81",
+            b"https://localhost",
+            b"https://localhost:8000",
+        ),
+        *(
+            b"http://localhost.evil.example",
+            b"http://localhost@evil.example",
+            b"http://[",
+            b"ws://localhost",
+            b"localhost",
+        ),
+    ],
+)
 async def test_a_page_of_another_site_gets_no_socket(user: User, origin: bytes) -> None:
     client = Client()
     await in_thread(client.force_login)(user)
@@ -265,6 +284,28 @@ async def test_a_page_of_another_site_gets_no_socket(user: User, origin: bytes) 
     headers = [cookie, (b"origin", origin), (b"host", b"localhost")]
     socket = WebsocketCommunicator(application, "/ws/jobs/", headers=headers)
     assert not (await socket.connect())[0]
+
+
+@pytest.mark.parametrize("behind_proxy", [False, True])
+async def test_the_origin_is_that_of_the_site_or_of_the_host_asked(
+    user: User, settings: Any, behind_proxy: bool
+) -> None:
+    settings.SITE_URL, settings.BEHIND_PROXY = "https://sales.example.com", behind_proxy
+    settings.ALLOWED_HOSTS = ["sales.example.com", "other.example.com"]
+
+    async def opens(origin: bytes, host: bytes) -> bool:
+        headers = [(b"origin", origin), (b"host", host), (b"x-forwarded-proto", b"https")]
+        socket = WebsocketCommunicator(application, "/ws/jobs/", headers=headers)
+        opened: bool = (await socket.connect(timeout=10))[0]
+        return opened
+
+    assert await opens(b"https://sales.example.com", b"sales.example.com")
+    assert await opens(b"https://sales.example.com:443", b"sales.example.com")
+    assert not await opens(b"http://sales.example.com:8080", b"sales.example.com")
+    # Another name of the site, by the scheme that only the proxy of the setting is believed about.
+    assert await opens(b"https://other.example.com", b"other.example.com") == behind_proxy
+    assert await opens(b"http://other.example.com", b"other.example.com") != behind_proxy
+    assert not await opens(b"https://evil.example", b"evil.example")
 
 
 def change_password(user: User) -> None:
