@@ -15,6 +15,7 @@ from django.db import connection
 from accounts import audit, deletion, idempotency, metrics
 from reports import bulk, hints, lifecycle, runner, splits, workers
 from reports.webhooks import management as webhooks
+from salesagg.core import disk
 from uploads import cleanup
 from uploads import lifecycle as upload_lifecycle
 
@@ -29,6 +30,7 @@ def sweep() -> None:
     splits.forget_ended()
     upload_lifecycle.expire_overdue()
     cleanup.finish_removals()
+    disk.keep_reserve()
     if lifecycle.runnable().exists() and not hints.send():
         # The broker is away: do the work here, or it would wait for as long as the broker does.
         runner.run_all()
