@@ -16,6 +16,7 @@ from django.utils import timezone
 from accounts import audit, changes, holdings, sessions
 from accounts.acts import Act
 from accounts.models import User
+from salesagg.core import disk
 
 logger = logging.getLogger(__name__)
 
@@ -36,6 +37,7 @@ def delete(user: User) -> bool:
 
 def close(user: User) -> None:
     """Let nobody in any more: not by password, session or token. What has to be erased is kept for `finish`."""
+    disk.make_room()
     with transaction.atomic():
         User.objects.filter(pk=user.pk).update(is_active=False, password=CLOSED, email_when_done=False)
         user.api_tokens.filter(revoked_at=None).update(revoked_at=timezone.now())

@@ -4,10 +4,11 @@ A token is 32 random bytes, so a plain SHA-256 is enough to store it: there is n
 """
 
 import hashlib
+import logging
 import secrets
 from datetime import timedelta
 
-from django.db import transaction
+from django.db import DatabaseError, transaction
 from django.db.models import Q, QuerySet
 from django.db.models.functions import Coalesce
 from django.utils import timezone
@@ -19,6 +20,7 @@ from accounts.errors import Refusal
 from accounts.models import ApiToken, User
 from accounts.ownership import hold_owner
 
+logger = logging.getLogger(__name__)
 PREFIX = "salesagg_"
 HINT_LENGTH = len(PREFIX) + 5
 # `last_used_at` is for people; writing it on every chunk of an upload would cost more than it tells.
@@ -83,8 +85,16 @@ def find(token: str) -> ApiToken | None:
         return None
     now = timezone.now()
     if found.last_used_at is None or now - found.last_used_at > LAST_USED_PRECISION:
-        ApiToken.objects.filter(pk=found.pk).update(last_used_at=now)
+        _note_use(found)
     return found
+
+
+def _note_use(token: ApiToken) -> None:
+    """Note that the token is used. Never raises: with a full disk a client must still get in, to delete something."""
+    try:
+        ApiToken.objects.filter(pk=token.pk).update(last_used_at=timezone.now())
+    except DatabaseError as error:
+        logger.warning("use of API token %s not noted: %r", token.pk, error)
 
 
 def revoke(token: ApiToken) -> None:

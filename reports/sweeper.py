@@ -18,6 +18,7 @@ from accounts import audit, deletion, idempotency, metrics
 from accounts.outage import is_database_away
 from reports import bulk, hints, lifecycle, runner, splits, workers
 from reports.webhooks import management as webhooks
+from salesagg.core import disk
 from uploads import cleanup
 from uploads import lifecycle as upload_lifecycle
 
@@ -33,6 +34,7 @@ def sweep(run_jobs: Callable[[], object] = runner.run_all) -> None:
         splits.forget_ended,
         upload_lifecycle.expire_overdue,
         cleanup.finish_removals,
+        disk.keep_reserve,
         partial(_start_runnable, run_jobs),
         lifecycle.finish_undos,
         deletion.finish_all,

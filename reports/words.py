@@ -26,7 +26,7 @@ _ERRORS: dict[str, Promise] = {
     "gzip_damaged": _("The gzip file cannot be unpacked. Pack it again and send it anew."),
     "unpacks_too_large": _("The gzip file unpacks to very much more than its size. Unpack it and send the CSV itself."),
     "upload_expired": _("The upload was not finished in time. Upload the file again."),
-    "upload_damaged": _("Some of the file's bytes are no longer in the storage. Upload the file again."),
+    "upload_damaged": _("Some of the file's bytes are damaged or missing in the storage. Upload the file again."),
     "upload_changed": _("The file was changed or removed in the storage after it had been imported. Import it again."),
     "worker_lost": _("Processing stopped unexpectedly several times at the same place. Retry, or ask the operator."),
 }

@@ -129,8 +129,8 @@ def caches(redis_url: str) -> Settings:
 
 
 def file_storage(url: str, data_dir: Path, *, sync: bool = True) -> Settings:
-    """The ``default`` entry of Django's ``STORAGES``, where parts and results are kept. With `sync`, a stored file is on
-    the disk; S3 does so by itself."""
+    """The ``default`` entry of Django's ``STORAGES``, where parts and results are kept. With `sync`, files are on the
+    disk when they are stored; S3 does so by itself."""
     if not url:
         location = data_dir.resolve() / "files"
         # Only this process's user reads people's data.

@@ -15,6 +15,7 @@ from django.views.decorators.cache import never_cache
 
 from accounts import metrics
 from reports import loop
+from salesagg.core import disk
 
 logger = logging.getLogger(__name__)
 
@@ -120,6 +121,7 @@ def _broker() -> None:
 
 def _storage() -> None:
     default_storage.exists("readyz")
+    disk.check()
 
 
 def _channels() -> None:

@@ -360,6 +360,10 @@ MAX_UPLOAD_BYTES = env.int("MAX_UPLOAD_BYTES", default=10**12)
 QUOTA_BYTES = env.int("QUOTA_BYTES", default=2 * 10**12)
 # An unfinished upload that has received nothing for this long is given up, its parts removed.
 UPLOAD_EXPIRES_HOURS = env.int("UPLOAD_EXPIRES_HOURS", default=72)
+# With less room than this on the disk of the files, or of SQLite's database, nothing more is accepted (507), and the
+# server reports that it is not ready. A quarter of it is kept as a file, so that there is room to delete something when
+# the disk is full all the same. 0: everything is accepted until the disk is full, and nothing is kept.
+MIN_FREE_BYTES = env.int("MIN_FREE_BYTES", default=64 * MIB)
 # Unfinished uploads that one person may have at a time. Each holds a row, and its parts until it expires.
 MAX_UNFINISHED_UPLOADS = env.int("MAX_UNFINISHED_UPLOADS", default=500)
 # Uploads that one person may begin in a minute, and that may be begun from one address; 0: any number. Browsers begin

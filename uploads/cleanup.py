@@ -11,6 +11,7 @@ from django.core.files.storage import default_storage
 from django.utils import timezone
 
 from accounts.errors import Refusal
+from salesagg.core import disk
 from uploads import ranges
 from uploads.models import Part, Removal, Upload
 
@@ -57,6 +58,7 @@ def finish_removals(*, seconds: float = SWEEP_SECONDS) -> int:
 def _remove_page(removal: Removal) -> bool:
     """Delete some parts of an upload, objects first: what fails is still named and is tried again. Returns whether none
     is left. Borrowed objects stay: they are not ours."""
+    disk.make_room()
     parts = list(Part.objects.filter(upload=removal.upload_id).values_list("pk", "storage_name", "borrowed")[:PAGE])
     if parts:
         ranges.delete(name for _pk, name, borrowed in parts if not borrowed)

@@ -16,10 +16,12 @@ from accounts.errors import Refusal
 from accounts.models import User
 from accounts.numbers import size
 from accounts.ownership import hold_owner
+from salesagg.core import disk
 from uploads import cleanup
 from uploads.metadata import filename_in, parse, wants_keeping
 from uploads.models import Removal, Upload
 from uploads.signals import upload_created, upload_removed, upload_removing
+from uploads.storage import StorageFull
 
 logger = logging.getLogger(__name__)
 State = Upload.State
@@ -35,12 +37,15 @@ def create(owner: User, *, length: int | None, metadata: str = "", keep: bool = 
     """Create an upload of `length` bytes (None: told later) for `owner`, and all that listeners make with it.
 
     `keep` is for a file that is stored for its own sake; the metadata may ask for it too, by ``keep`` with ``true``.
-    The length is reserved against the owner's quota in the same transaction. Raises `Refusal` (400, 413, 429).
+    The length is reserved against the owner's quota in the same transaction. Raises `Refusal` (400, 413, 429,
+    507).
     """
     pairs = parse(metadata)
     filename = filename_in(pairs)
     if length is not None:
         check_length(length)
+    if disk.is_low():
+        raise StorageFull
     with transaction.atomic():
         # Two uploads that start at once must not both fit into the quota's last gap: the second waits here.
         hold_owner(owner.pk)
@@ -96,6 +101,7 @@ def delete(upload: Upload) -> None:
 
     Raises `Refusal`: 409 when somebody still reads it, 410 when it is gone already.
     """
+    disk.make_room()
     with transaction.atomic():
         # Held, so that nobody begins to read it meanwhile.
         there = Upload.objects.select_for_update().filter(pk=upload.pk).first()
@@ -232,6 +238,7 @@ def _record(act: Act, upload: Upload) -> None:
 
 def _end(upload: Upload, state: State, *, from_states: tuple[State, ...]) -> bool:
     """Guarded like a commit: a part being stored either comes before, and is removed, or finds the state changed."""
+    disk.make_room()
     with transaction.atomic():
         if not Upload.objects.filter(pk=upload.pk, state__in=from_states).update(state=state):
             upload.refresh_from_db()

@@ -17,7 +17,7 @@ class Storage(FileSystemStorage):
         self._sync = sync
 
     def _save(self, name: str, content: File[bytes]) -> str:
-        saved: str = super()._save(name, content)
+        saved: str = super()._save(name, content)  # type: ignore[misc]  # (the stubs leave it out)
         if self._sync:
             durable.sync(Path(self.path(saved)), root=Path(self.location).parent)
         return saved

@@ -20,6 +20,7 @@ from django.utils import timezone
 
 from accounts import metrics
 from accounts.errors import Refusal
+from salesagg.core import disk
 from uploads import lifecycle
 from uploads.blocks import BlockHashes
 from uploads.checksum import Expected
@@ -61,6 +62,8 @@ def append(upload: Upload, *, offset: int, size: int, body: IO[bytes], checksum:
     if size == 0:
         return finish_if_whole(upload)
     _check_part_count(upload, offset + size)
+    if disk.is_low(more=size):
+        raise _full(upload, offset)
     if more := lifecycle.growth(upload, by=size):
         # The commit decides. This refuses what cannot fit before it is stored.
         lifecycle.check_quota(upload.owner, more=more)

@@ -7,19 +7,24 @@ from django.utils.translation import gettext as _
 
 from accounts import metrics
 from accounts.errors import Refusal
+from salesagg.core import disk
 
 # When a client that was refused may try again.
 RETRY_SECONDS = 5
 # PostgreSQL's `disk_full`.
 _SQLSTATE_FULL = "53100"
+# What SQLite says where it cannot make or grow one of the files that it works with.
+_SQLITE_FAILURES = (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN)
 
 
 def is_full(error: BaseException) -> bool:
     """Whether it says that a disk is full: the storage's, or the database's."""
     cause = error.__cause__
+    sqlite_code = getattr(cause, "sqlite_errorcode", 0)
     return (
         (isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT))
-        or getattr(cause, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
+        or sqlite_code == sqlite3.SQLITE_FULL
+        or (sqlite_code & 0xFF in _SQLITE_FAILURES and disk.is_exhausted())
         or getattr(cause, "sqlstate", None) == _SQLSTATE_FULL
     )
 

@@ -3,6 +3,7 @@
 import uuid
 from typing import IO, Any, cast
 
+from django.db import DatabaseError
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseNotAllowed
 from django.views import View
 
@@ -13,6 +14,7 @@ from accounts.middleware import refusal_response
 from accounts.ownership import load_owned
 from uploads import lifecycle, parts, protocol
 from uploads.models import Upload
+from uploads.storage import StorageFull, is_full
 
 
 class TusView(View):
@@ -26,6 +28,10 @@ class TusView(View):
             response = self._guarded(request, *args, **kwargs)
         except Refusal as refusal:
             response = refusal_response(request, refusal)
+        except (DatabaseError, OSError) as error:
+            if not is_full(error):
+                raise
+            response = refusal_response(request, StorageFull())
         response["Tus-Resumable"] = protocol.VERSION
         return response
 

@@ -17,6 +17,7 @@ from reports.lifecycle.changes import announce, finish, reload
 from reports.lifecycle.queue import free, hint_if_runnable
 from reports.models import OPEN, Job
 from reports.models.jobs import DEFAULT_KIND
+from salesagg.core import disk
 from uploads.models import Upload
 
 Status = Job.Status
@@ -54,6 +55,7 @@ def cancel(job: Job) -> None:
 
     Raises `Refusal`: 409 when the job has ended already (of cancelling and finishing, one wins), 404 when it is gone.
     """
+    disk.make_room()
     opened = Job.objects.filter(pk=job.pk, status__in=OPEN)
     with transaction.atomic():
         changed = finish(job.pk, opened.filter(free()), Status.CANCELLED)
@@ -70,6 +72,8 @@ def retry(job: Job) -> None:
     """Run a failed or cancelled job again, from its last checkpoint. Raises `Refusal` (404, 409, 410, 429)."""
     with transaction.atomic():
         owner, _upload = _hold_file(job.upload)
+        # As it is now: it may have ended since it was loaded, and would be one too many then.
+        reload(job)
         if job.is_finished:
             check_open_jobs(owner)
         ended = Job.objects.filter(pk=job.pk, status__in=(Status.FAILED, Status.CANCELLED), undo_requested_at=None)

@@ -16,6 +16,7 @@ from reports.lifecycle.changes import announce, reload
 from reports.lifecycle.queue import hint_next
 from reports.models import FINISHED, Job
 from reports.pipelines import pipeline_for
+from salesagg.core import disk
 from uploads import lifecycle as uploads
 from uploads.models import Upload
 
@@ -69,6 +70,7 @@ def delete(job: Job) -> None:
 
     A worker that has the job right now finds nothing to write to, and removes what it has stored.
     """
+    disk.make_room()
     pipeline = pipeline_for(job.kind)
     if Job.objects.filter(pk=job.pk, undo_requested_at__isnull=False, undone_at=None).exists():
         # Later nobody could tell what was to be removed.

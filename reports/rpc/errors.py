@@ -17,6 +17,7 @@ from accounts import metrics
 from accounts.errors import Refusal
 from accounts.outage import is_database_away
 from reports.rpc import observing
+from uploads.storage import StorageFull, is_full
 
 logger = logging.getLogger(__name__)
 
@@ -72,6 +73,8 @@ async def end(context: "grpc.aio.ServicerContext[Message, Message]", method: str
 
 
 def _ours(error: Exception) -> Refusal:
+    if is_full(error):
+        return StorageFull()
     if is_database_away(error):
         return Refusal("unavailable", _("A service behind us is away. Try again in a moment."), status=503)
     return Refusal("internal", _("Something went wrong on our side. Try again later."), status=500)

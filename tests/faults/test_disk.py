@@ -17,11 +17,13 @@ import requests
 
 from tests.faults.sales import Sales
 from tests.services import Process, free_port, wait_until
-from tests.services.site import Site
+from tests.services.site import EMAIL, PASSWORD, Site
 from tests.services.tus import uploading
 
 pytestmark = pytest.mark.timeout(180)
 DISK_BYTES = 24 << 20
+# Kept free where a test is about that; a quarter of it is the reserve.
+MIN_FREE = 6 << 20
 # A disk that only the process and its children see, put over a folder whose contents it takes on. Who is not root may
 # do that too, in a name space for users of its own.
 ALONE = ["unshare", "--mount", *(["--map-root-user"] if os.geteuid() else [])]
@@ -72,6 +74,23 @@ class Small:
             file.truncate(max(filler.stat().st_size - but, 0))
         return filler
 
+    def ask(self, method: str, path: str, **options: Any) -> requests.Response:
+        headers = {"Authorization": f"Bearer {self.token}", "Tus-Resumable": "1.0.0", **options.pop("headers", {})}
+        return requests.request(method, self.address + path, headers=headers, timeout=60, **options)
+
+    def exhaust(self, job: str) -> None:
+        """Fill the disk until SQLite has no room either: links are made and revoked until one is refused."""
+        self.fill()
+        path = f"/api/jobs/{job}/shares"
+        for _attempt in range(2000):
+            made = self.ask("POST", path, json={})
+            if made.status_code == 507:
+                return
+            revoked = self.ask("DELETE", f"{path}/{made.json()['id']}")
+            if revoked.status_code == 507:
+                return
+        raise AssertionError(f"There is still room: {made.text} {revoked.text}")
+
     def stored(self) -> set[str]:
         root = self.data / "files"
         return {str(path.relative_to(root)) for path in root.rglob("*") if path.is_file()}
@@ -88,20 +107,31 @@ class Small:
 
 @pytest.fixture(params=["data/files", "data"], ids=["files", "database too"])
 def small(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Small]:
+    """A small disk that is used to its last byte."""
+    yield from _started(tmp_path, request.param, MIN_FREE_BYTES="0")
+
+
+def _started(folder: Path, on_disk: str, **env: str) -> Iterator[Small]:
     if subprocess.run([*ALONE, "true"], check=False, capture_output=True).returncode:
         pytest.skip("Nobody here may have a disk of their own.")
-    site = Site(tmp_path, SWEEP_SECONDS="0.5", LEASE_SECONDS="2", WINDOW_BYTES=str(4 << 20))
+    site = Site(folder, SWEEP_SECONDS="0.5", LEASE_SECONDS="2", WINDOW_BYTES=str(4 << 20), **env)
     token = site.prepare()
-    port, folder = free_port(), tmp_path / request.param
-    folder.mkdir(exist_ok=True)
-    command = [*ALONE, "sh", "-c", WITH_DISK, "sh", str(folder), sys.executable, "manage.py", "serve"]
-    process = Process(command, env={**site.env, "PORT": str(port)}, log=tmp_path / "serve.log")
+    port, disk = free_port(), folder / on_disk
+    disk.mkdir(exist_ok=True)
+    command = [*ALONE, "sh", "-c", WITH_DISK, "sh", str(disk), sys.executable, "manage.py", "serve"]
+    process = Process(command, env={**site.env, "PORT": str(port)}, log=folder / "serve.log")
     site.processes.append(process)
     process.wait_for_output("Salesagg is at")
     process.wait_for_port(port)
     yield Small(site, token, f"http://localhost:{port}", process)
     process.signal_group(signal.SIGCONT)
     site.end()
+
+
+@pytest.fixture
+def reserved(tmp_path: Path) -> Iterator[Small]:
+    """All data on a small disk, of which some is kept free."""
+    yield from _started(tmp_path, "data", MIN_FREE_BYTES=str(MIN_FREE), API_REQUESTS_PER_MINUTE="0")
 
 
 def test_what_does_not_fit_is_refused_and_goes_on_when_there_is_room(small: Small, tmp_path: Path) -> None:
@@ -148,3 +178,70 @@ def test_a_job_that_has_no_room_for_its_files_waits_for_it(small: Small, tmp_pat
     counts = (small.value("SELECT rows FROM reports_job"), small.value("SELECT bad_rows FROM reports_job"))
     assert counts == (sales.rows, sales.bad_rows)
     small.check_database()
+
+
+def send(small: Small, data: bytes) -> str:
+    """Upload `data` as a kept file; returns its path."""
+    headers = {"Upload-Length": str(len(data)), "Upload-Metadata": "keep dHJ1ZQ=="}
+    path = small.ask("POST", "/uploads/", headers=headers).headers["Location"]
+    headers = {"Upload-Offset": "0", "Content-Type": "application/offset+octet-stream"}
+    assert small.ask("PATCH", path, data=data, headers=headers).status_code == 204
+    return path
+
+
+def test_a_nearly_full_disk_refuses_what_is_new_and_is_not_ready(reserved: Small) -> None:
+    wait_until((reserved.data / "reserve").exists, what="the reserve")
+    assert requests.get(f"{reserved.address}/readyz", timeout=20).json()["storage"] == "ok"
+    path = send(reserved, b"some bytes")
+    filler = reserved.fill(but=MIN_FREE - (1 << 20))
+    for answer in (
+        reserved.ask("POST", "/uploads/", headers={"Upload-Length": "10"}),
+        reserved.ask("POST", "/api/files", files={"file": ("sales.csv", b"x")}),
+        reserved.ask("POST", "/api/jobs/upload", files={"file": ("sales.csv", b"x")}),
+    ):
+        assert (answer.status_code, answer.json()["code"]) == (507, "storage_full")
+
+    def ready() -> dict[str, str]:
+        told: dict[str, str] = requests.get(f"{reserved.address}/readyz", timeout=20).json()
+        return told
+
+    wait_until(lambda: ready()["storage"] == "failing", what="the look at the disk")
+    assert requests.get(f"{reserved.address}/readyz", timeout=20).status_code == 503
+    assert reserved.ask("DELETE", path).status_code == 204
+    filler.unlink()
+    wait_until(lambda: ready()["storage"] == "ok", what="the look at the disk")
+    send(reserved, b"some bytes")
+
+
+def test_a_full_disk_is_507_everywhere_and_deleting_still_works(reserved: Small, tmp_path: Path) -> None:
+    wait_until((reserved.data / "reserve").exists, what="the reserve")
+    sales = Sales.write(tmp_path / "sales.csv", 200_000)
+    with uploading(reserved.address, reserved.token, sales.path, chunk=100_000) as uploader:
+        uploader.upload()
+    wait_until(lambda: reserved.value("SELECT status FROM reports_job") == "completed", what="the result", timeout=60)
+    file, other = send(reserved, bytes(300_000)), send(reserved, b"some bytes")
+    job = reserved.ask("GET", "/api/jobs").json()["items"][0]["jobId"]
+    with requests.Session() as browser:
+        page = browser.get(f"{reserved.address}/accounts/login/", timeout=20)
+        reserved.exhaust(job)
+        form = {"login": EMAIL, "password": PASSWORD, "csrfmiddlewaretoken": browser.cookies["csrftoken"]}
+        page = browser.post(
+            f"{reserved.address}/accounts/login/", data=form, headers={"Accept": "text/html"}, timeout=60
+        )
+        assert (page.status_code, "storage is full" in page.text) == (507, True)
+    for answer in (
+        reserved.ask("POST", "/uploads/", headers={"Upload-Length": "10"}),
+        reserved.ask("POST", "/api/files", files={"file": ("sales.csv", b"x")}),
+        reserved.ask("POST", f"/api/jobs/{job}/shares", json={}),
+        reserved.ask("POST", f"/api/jobs/{job}/again", json={}),
+    ):
+        assert (answer.status_code, answer.json()["code"]) == (507, "storage_full"), answer.text
+    assert reserved.ask("DELETE", other).status_code == 204
+    assert not (reserved.data / "reserve").exists()
+    assert reserved.ask("DELETE", f"/api/files/{file.split('/')[2]}").status_code == 204
+    assert reserved.ask("DELETE", f"/api/jobs/{job}").status_code == 204
+    assert reserved.value("PRAGMA integrity_check") == "ok"
+    assert reserved.stored() == {"filler"}
+    (reserved.data / "files" / "filler").unlink()
+    wait_until((reserved.data / "reserve").exists, what="the reserve")
+    assert requests.get(f"{reserved.address}/healthz", timeout=20).ok
