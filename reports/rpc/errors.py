@@ -1,5 +1,6 @@
 """Refusals as gRPC tells them: a status code, a sentence, and details for programs (google.rpc's error model)."""
 
+import contextlib
 import logging
 from typing import NoReturn
 
@@ -69,6 +70,9 @@ async def end(context: "grpc.aio.ServicerContext[Message, Message]", method: str
         metrics.REFUSALS.labels("grpc", error.code).inc()
     status = status_of(error)
     trailing = (*rpc_status.to_status(status).trailing_metadata, *observing.trailing())
+    # A status in the first headers of an answer is lost in a proxy that sends headers on at once, as Caddy does.
+    with contextlib.suppress(grpc.aio.UsageError):
+        await context.send_initial_metadata(())
     await context.abort(_by_number[status.code], status.message, trailing)
 
 

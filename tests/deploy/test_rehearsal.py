@@ -364,7 +364,8 @@ def test_large_grpc_message_without_a_token_costs_neither_server_nor_proxy_memor
     stage: Stage, compression: grpc.Compression | None
 ) -> None:
     target = f"localhost:{stage.port}"
-    assert refused_without_token(target, "/sales.v1.SalesService/Nothing") == "UNIMPLEMENTED"
+    # Both are warm after this.
+    refused_without_token(target, "/sales.v1.SalesService/Nothing")
     processes = [stage.rpc.pid, stage.proxy.pid]
     before = [peak_bytes(pid) for pid in processes]
     for method in ("GetJobStatus", "UploadCSV", "WatchJob"):
