@@ -52,7 +52,7 @@ class MonthLine(Out):
 
 class Months(Out):
     items: list[MonthLine] = Field(
-        description=f"In order; none for a file without dates. The latest, at most {MAX_MONTHS:,}, and fewer when their "
+        description=f"In order; none for a file without dates. The latest, at most {MAX_MONTHS:,}; fewer when their "
         "sales have very many digits; the result as JSON has all of them."
     )
     count: int = Field(description="How many months there are.")

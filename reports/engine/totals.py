@@ -52,7 +52,7 @@ class Totals:
     @property
     def count(self) -> int:
         """How many names there are."""
-        return self.columns().num_rows + len(self.loose)
+        return int(self.columns().num_rows) + len(self.loose)
 
     def columns(self) -> pa.Table:
         """All of them as one table of `SCHEMA`, each name once, but for the `loose` ones beside it."""
