@@ -58,7 +58,8 @@ def _of_session(key: str, user: User) -> str:
 
 
 def _sessions(user: User) -> "QuerySet[UserSession]":
-    return UserSession.objects.filter(user=user.pk)
+    found: QuerySet[UserSession] = UserSession.objects.filter(user=user.pk)
+    return found
 
 
 def _fingerprint(user: User) -> str:

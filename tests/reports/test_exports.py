@@ -12,7 +12,6 @@ import pytest
 from asgiref.sync import sync_to_async
 from channels.db import database_sync_to_async
 from django.core.asgi import get_asgi_application
-from django.core.files.storage import default_storage
 from django.db import connections
 from django.db.models.functions import Now
 from django.test import AsyncClient, Client
@@ -144,8 +143,13 @@ async def test_what_is_sent_as_it_is_made_begins_before_the_work(
     user: User, job: Job, monkeypatch: pytest.MonkeyPatch, path: str
 ) -> None:
     made: list[str] = []
-    departments, opened = formats._departments, default_storage.open
-    monkeypatch.setattr(formats, "_departments", lambda job: made.append("lines") or departments(job))
+    departments = formats._departments
+
+    def noted(job: Job) -> Any:
+        made.append("lines")
+        return departments(job)
+
+    monkeypatch.setattr(formats, "_departments", noted)
     client = AsyncClient()
     await client.aforce_login(user)
     response: Any = await client.get(f"/jobs/{job.pk}/{path}")
@@ -153,7 +157,6 @@ async def test_what_is_sent_as_it_is_made_begins_before_the_work(
     assert made == []
     assert b"Books" in await body(response)
     await sync_to_async(response.close)()
-    assert opened
     await closed_connections()
 
 
