@@ -4,11 +4,9 @@ One costs some ten kilobytes and a reading every few seconds, for as long as it 
 the other without an end, as one with a fault does, must not take what everybody's pages need.
 """
 
-import contextlib
 import threading
 import weakref
 from collections import Counter
-from collections.abc import Iterator
 
 from django.conf import settings
 from django.utils.translation import gettext as _
@@ -50,20 +48,6 @@ def reserve(owner_id: int) -> Reservation:
             raise _too_many(limit)
         _open[owner_id] += 1
     return Reservation(owner_id)
-
-
-def check(owner_id: int) -> None:
-    """Raise `Refusal` (429) when another stream of that person would be one too many, before work is done for it."""
-    limit = settings.MAX_OPEN_STREAMS
-    if limit and _open[owner_id] >= limit:
-        raise _too_many(limit)
-
-
-@contextlib.contextmanager
-def counted(owner_id: int) -> Iterator[None]:
-    """A stream of that person is open meanwhile. Raises `Refusal` (429) at the limit."""
-    with reserve(owner_id):
-        yield
 
 
 def of(owner_id: int) -> int:

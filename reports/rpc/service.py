@@ -75,8 +75,7 @@ class SalesService(sales_pb2_grpc.SalesServiceServicer):
         self, request: DownloadRequest, context: Context
     ) -> AsyncIterator[DownloadResponse]:
         job = await in_thread(load_job, request.result_id, callers.current().user, field="result_id")
-        openstreams.check(job.owner_id)
-        with openstreams.counted(job.owner_id):
+        with openstreams.reserve(job.owner_id):
             async with contextlib.aclosing(results.pieces(job, request.file)) as pieces:
                 async for piece in pieces:
                     yield DownloadResponse(data=piece)
@@ -87,8 +86,7 @@ class SalesService(sales_pb2_grpc.SalesServiceServicer):
     async def WatchJob(self, request: WatchJobRequest, context: Context) -> AsyncIterator[JobStatus]:  # noqa: N802
         job = await in_thread(load_job, request.job_id, callers.current().user)
         last: JobStatus | None = None
-        openstreams.check(job.owner_id)
-        with openstreams.counted(job.owner_id):
+        with openstreams.reserve(job.owner_id):
             async with contextlib.aclosing(self._news(job)) as all_news:
                 async for news in all_news:
                     match news:

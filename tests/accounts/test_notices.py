@@ -1,5 +1,6 @@
 """An email about each change of the ways into an account."""
 
+import io
 import re
 from collections.abc import Callable
 from typing import Any
@@ -135,10 +136,22 @@ def test_mail_server_that_fails_undoes_nothing(user: User, ann: Client, settings
 
 
 def test_token_of_the_command_line_is_told_without_a_place(user: User, mailoutbox: list[Any]) -> None:
-    call_command("create_token", user.email)
+    call_command("create_token", user.email, stdout=io.StringIO())
     [mail] = mailoutbox
     assert "was created" in mail.body
     assert "IP address" not in mail.body
+
+
+def test_command_prints_the_token_alone_where_mails_go_to_the_console(
+    user: User, settings: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings.EMAIL_BACKEND = "django.core.mail.backends.console.EmailBackend"
+    out = io.StringIO()
+    call_command("create_token", user.email, stdout=out)
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert "was created" in printed.err
+    assert re.fullmatch(r"salesagg_[\w-]+\n", out.getvalue())
 
 
 def test_operators_changes_are_told(

@@ -1,6 +1,8 @@
 """`manage.py create_token EMAIL`: an API token for a user, printed once."""
 
+import sys
 from argparse import ArgumentTypeError
+from contextlib import redirect_stdout
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
@@ -27,9 +29,12 @@ class Command(BaseCommand):
             raise CommandError(f"There is no user with the address {email}. They sign up at /accounts/signup/ first.")
         scopes = ApiToken.Scopes.READ if read_only else ApiToken.Scopes.WRITE
         try:
-            self.stdout.write(tokens.issue(user, name=name, scopes=scopes, days=days))
+            # Scripts read the token from standard output, where EMAIL_URL by default prints the notice to its owner.
+            with redirect_stdout(sys.stderr):
+                token = tokens.issue(user, name=name, scopes=scopes, days=days)
         except Refusal as refusal:
             raise CommandError(refusal.message) from refusal
+        self.stdout.write(token)
 
 
 def _days(text: str) -> int:
