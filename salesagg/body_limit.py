@@ -49,7 +49,7 @@ class HeldBodies:
         self.of: Counter[str] = Counter()
 
     def has_room(self, ip: str, size: int) -> bool:
-        limit = settings.MAX_HELD_BODY_BYTES
+        limit: int = settings.MAX_HELD_BODY_BYTES
         return self.total + size <= limit and self.of[ip] + size <= limit // SHARE_OF_ONE
 
     def add(self, ip: str, size: int) -> None:
@@ -69,6 +69,7 @@ class LimitedRequest(http_protocol.WebRequest):  # type: ignore[misc]
     received = 0
     held_bytes = 0
     ip = ""
+    content: IO[bytes]
     body: IO[bytes] | None = None
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -166,7 +167,7 @@ def headers_are_valid(request: Any) -> bool:
 def limit_of(method: str, path: str, headers: Headers) -> int:
     """How many bytes of a body are read. Who the client is has not been verified: it has only been said."""
     if is_anonymous(headers) or method not in _WITH_BODY:
-        return min(ANONYMOUS_BODY_BYTES, settings.MAX_BODY_BYTES)
+        return min(ANONYMOUS_BODY_BYTES, int(settings.MAX_BODY_BYTES))
     if trusted_request.is_upload_path(path) or _SENDS_FILES.fullmatch(path) or _is_grpc_web(headers):
         return int(settings.MAX_BODY_BYTES)
     # A form or JSON, of which Django would refuse more.
