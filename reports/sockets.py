@@ -23,4 +23,6 @@ settle = _threads.settle
 async def user_of(scope: Mapping[str, Any]) -> User | None:
     """Whose session the socket was opened with. Asked when the socket is accepted already: Daphne gives up those that
     are not accepted within five seconds, and of many that come at once the last ones would come again and again."""
-    return await in_thread(sessions.user_of, scope["session"].session_key)
+    user: User | None = await in_thread(sessions.user_of, scope["session"].session_key)
+    # An account whose first password must be changed opens nothing until then, sockets included.
+    return None if user is None or user.must_change_password else user

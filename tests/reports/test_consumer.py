@@ -308,6 +308,12 @@ async def test_the_origin_is_that_of_the_site_or_of_the_host_asked(
     assert not await opens(b"https://evil.example", b"evil.example")
 
 
+async def test_socket_is_refused_until_the_first_password_is_changed(user: User) -> None:
+    await in_thread(User.objects.update)(must_change_password=True)
+    async with connected(user) as socket:
+        assert await socket.receive_output(timeout=600) == {"type": "websocket.close", "code": 4401}
+
+
 def change_password(user: User) -> None:
     user = User.objects.get(pk=user.pk)
     user.set_password("another long phrase")
