@@ -166,7 +166,8 @@ class _Turn:
 
     def _seconds(self) -> float:
         seek_seconds = self.windows.seek_seconds if self.windows else 0.0
-        return min(settings.TURN_SECONDS + SEEK_SHARE * seek_seconds, MOST_TURNS * settings.TURN_SECONDS)
+        usual = float(settings.TURN_SECONDS)
+        return min(usual + SEEK_SHARE * seek_seconds, MOST_TURNS * usual)
 
 
 def _commit(claim: Claim, folded: Folded) -> FoldedWindow:

@@ -18,6 +18,7 @@ from reports.models import Job
 from reports.snapshots import describe
 from tests.conftest import MakeUpload
 from tests.files import HEADER, sales_csv
+from uploads import reader
 from uploads.models import Upload
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -86,7 +87,7 @@ def test_other_jobs_get_their_turn_in_the_middle_of_empty_members(
     packed = gzip.compress(HEADER.encode()) + EMPTY_MEMBER * 20_000 + gzip.compress(b"A,2024-01-01,1\n")
     hostile = make_upload(packed).jobs.get()
     small = make_upload(sales_csv(10)).jobs.get()
-    fed, real = 0, sources.read
+    fed, real = 0, reader.read
 
     def counted(upload: Upload, start: int, size: int) -> bytes:
         nonlocal fed
