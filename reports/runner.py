@@ -166,8 +166,8 @@ class _Turn:
 
     def _seconds(self) -> float:
         seek_seconds = self.windows.seek_seconds if self.windows else 0.0
-        seconds: float = settings.TURN_SECONDS
-        return min(seconds + SEEK_SHARE * seek_seconds, MOST_TURNS * seconds)
+        usual = float(settings.TURN_SECONDS)
+        return min(usual + SEEK_SHARE * seek_seconds, MOST_TURNS * usual)
 
 
 def _commit(claim: Claim, folded: Folded) -> FoldedWindow:
