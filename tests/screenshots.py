@@ -209,7 +209,7 @@ def account(gallery: Gallery, page: Page, address: str) -> None:
     page.get_by_role("button", name="Send test").click()
     expect(page.get_by_text("Will be tried again")).to_be_visible()
     gallery.take(page, "account-webhook")
-    for name in ("password/change", "email"):
+    for name in ("password/change", "email", "2fa", "2fa/totp/activate", "2fa/webauthn/add", "reauthenticate"):
         page.goto(f"{address}/accounts/{name}/")
         gallery.take(page, f"account-{name.replace('/', '-')}")
 
