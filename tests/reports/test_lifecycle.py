@@ -292,6 +292,16 @@ def test_a_file_that_is_gone_is_not_processed(make_job: MakeJob, state: str) -> 
     assert upload.jobs.count() == 1
 
 
+def test_a_retried_job_counts_although_it_was_open_when_it_was_loaded(make_job: MakeJob, settings: Any) -> None:
+    settings.MAX_OPEN_JOBS = 1
+    job = make_job(DATA)
+    lifecycle.cancel(Job.objects.get())
+    make_job(DATA)
+    with pytest.raises(Refusal) as refused:
+        lifecycle.retry(job)
+    assert refused.value.code == "too_many_jobs"
+
+
 def test_open_jobs_are_limited_and_others_jobs_do_not_count(make_job: MakeJob, stranger: User, settings: Any) -> None:
     settings.MAX_OPEN_JOBS = 2
     make_job(DATA, owner=stranger)
