@@ -61,8 +61,10 @@ IS_DEPARTMENT, IS_DATE, IS_SALES = 1, 2, 4
     QUEUE,
     QUEUED,  # good rows that wait in the queue
     QUEUE_FROM,  # entries from which on rows are queued
-) = (8 * word for word in range(31))
-STATE_WORDS = 31
+    HASH_KEY,  # two random words that nobody outside can know; see `_digest`
+    HASH_KEY_2,
+) = (8 * word for word in range(33))
+STATE_WORDS = 33
 
 # How a call ended: all done; the table is full; the list of bad rows is full; in a record that is too long.
 DONE, TABLE_FULL, BAD_FULL, SKIPPING = range(4)
@@ -92,8 +94,8 @@ _ONES = _U(0x0101010101010101)
 _HIGHS = _U(0x8080808080808080)
 _QUOTES = _ONES * _U(_QUOTE)
 _BELOW_14 = _ONES * _U(14)  # LF, CR and little else
-_MIX = _U(0x9E3779B97F4A7C15)
 _WORD = ir.IntType(64)
+_TWO_WORDS = ir.IntType(128)
 _BYTE = ir.IntType(8)
 
 Codegen = Callable[..., Any]
@@ -114,6 +116,18 @@ def _memory(kind: Any, *, result: Any, value: bool = False) -> tuple[Any, Codege
         return context.get_dummy_value()
 
     return (result(types.int64, types.int64), store) if value else (result(types.int64), load)
+
+
+@intrinsic
+def _folded_product(typing: Any, one: Any, other: Any) -> Any:
+    """The upper half of the 128-bit product of two words, XOR its lower half."""
+
+    def multiply(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        product = builder.mul(*(builder.zext(word, _TWO_WORDS) for word in args))
+        upper = builder.trunc(builder.lshr(product, _TWO_WORDS(64)), _WORD)
+        return builder.xor(upper, builder.trunc(product, _WORD))
+
+    return types.uint64(types.uint64, types.uint64), multiply
 
 
 @intrinsic
@@ -449,18 +463,21 @@ def _add_row(entry: int, months: int, value: int, month: int) -> None:
 
 
 @njit(nogil=True)
-def _digest(i: int, end: int, readable: int, first: Any, second: Any) -> Any:
-    """A hash of the name ``[i, end)``, whose first two words are known."""
-    digest = (first ^ _U(end - i)) * _MIX
-    digest ^= digest >> _U(32)
-    digest = (digest ^ second) * _MIX
-    digest ^= digest >> _U(29)
+def _digest(state: int, i: int, end: int, readable: int, first: Any, second: Any) -> Any:
+    """A keyed hash of the name ``[i, end)``, whose first two words are known.
+
+    It multiplies as wyhash does (Wang Yi, "Modern non-cryptographic hash function", 2019). Without a random key a file
+    could hold names with equal hashes, and each lookup would compare all of them: quadratic work in one call that
+    nobody can cancel.
+    """
+    key, key_2 = _U(_get(state + HASH_KEY)), _U(_get(state + HASH_KEY_2))
+    digest = _folded_product(first ^ key, second ^ key_2)
+    size = end - i
     i += 16
     while i < end:
-        digest = (digest ^ _word(i, end, readable)) * _MIX
-        digest ^= digest >> _U(29)
+        digest = _folded_product(digest ^ _word(i, end, readable), key)
         i += 8
-    return np.int64(digest ^ (digest >> _U(32)))
+    return np.int64(_folded_product(digest ^ _U(size), key_2))
 
 
 @njit(nogil=True)
@@ -659,7 +676,7 @@ def fold_block(state: int) -> int:
             readable = field_room if copied_name else end
             head = _word(name_start, name_end, readable)
             tail = _word(name_start + 8, name_end, readable) if name_end - name_start > 8 else _U(0)
-            digest = _digest(name_start, name_end, readable, head, tail)
+            digest = _digest(state, name_start, name_end, readable, head, tail)
             first, second = np.int64(head), np.int64(tail)
             # A copied name cannot wait: its place is wanted for the next one.
             if copied_name or _get(state + ENTRIES_USED) < queue_from:

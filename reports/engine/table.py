@@ -1,5 +1,6 @@
 """The kernel's memory: its table of totals, its list of bad rows, and the words by which it is told what to do."""
 
+import os
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -40,6 +41,8 @@ class Table:
 
     def __init__(self) -> None:
         self._state = np.zeros(kernel.STATE_WORDS, np.int64)
+        # Odd: a key of 0 would give every name the same hash.
+        self._state[[kernel.HASH_KEY // 8, kernel.HASH_KEY_2 // 8]] = np.frombuffer(os.urandom(16), np.int64) | 1
         self._months = np.zeros((kernel.MONTHS_ROOM, kernel.MONTH_WORDS), np.int64)
         self._scratch = np.zeros(2 * _SCRATCH_ROOM, np.uint8)
         self._queue = np.zeros(kernel.QUEUE_ROOM * kernel.QUEUE_WORDS, np.int64)

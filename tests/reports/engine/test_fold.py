@@ -13,11 +13,12 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from reports.engine import Aggregator, EngineError, Limits, Partial, acceleration, arrow, text
+from reports.engine.layout import detect_layout
 from tests.files import HEADER, sales_csv
 from tests.reports.engine import reference
 
 assert acceleration.load(), "the development environment has numba"
-from reports.engine import compiled, table  # noqa: E402  # they can be imported only where that is so
+from reports.engine import compiled, kernel, table  # noqa: E402  # they can be imported only where that is so
 
 KERNEL = acceleration.compiled()
 WAYS = ("compiled", "arrow")
@@ -246,3 +247,17 @@ RUNS = st.builds(
 @example(data=b'A,2024-01-01,1\n"123456\r\n', run=Run(longest=9))
 def test_it_agrees_with_the_reference_on_hostile_files(data: bytes, run: Run) -> None:
     run.check(data)
+
+
+def test_names_hash_differently_in_each_table() -> None:
+    """So nobody can make a file whose names are known to have equal hashes."""
+    data = sales_csv(2000, departments=40)
+    layout = detect_layout(data, final=True)
+    assert layout is not None
+    hashes = []
+    for _ in range(2):
+        made = table.Table()
+        made.fold(data, layout.data_start, len(data), layout, final=True, limits=Limits())
+        hashes.append(set(made._entries[: made._get(kernel.ENTRIES_USED), kernel.HASH // 8].tolist()))
+    assert len(hashes[0]) == 40
+    assert hashes[0].isdisjoint(hashes[1])
