@@ -170,7 +170,10 @@ class ApiErrorMiddleware:
         if response.status_code in _WORDS and trusted_request.is_api(request) and _is_page(response):
             # Of an address that is none, or a method that it has not: Django's answers are pages.
             code, detail = _WORDS[response.status_code]
-            problem = problem_response(response.status_code, code, str(detail))
+            problem = problem_response(response.status_code, code, str(detail), request_id=_id_of(response))
+            # What inner middleware has added to the page: security headers, language, the request's id.
+            for name in response.headers.keys() - problem.headers.keys() - _OF_THE_BODY:
+                problem[name] = response[name]
             if "Allow" in response.headers:
                 methods = set(response["Allow"].split(", "))
                 problem["Allow"] = ", ".join(sorted(methods | {"HEAD"} if "GET" in methods else methods))
@@ -184,6 +187,13 @@ _WORDS = {
     404: ("not_found", gettext_lazy("There is nothing at this address. See /api/docs.")),
     405: ("method_not_allowed", gettext_lazy("This address has no such method. See /api/docs.")),
 }
+
+
+_OF_THE_BODY = {"Content-Length", "Content-Encoding", "ETag"}
+
+
+def _id_of(response: HttpResponseBase) -> str:
+    return response.headers.get(logcontext.HEADER, "")
 
 
 def _is_page(response: HttpResponseBase) -> bool:
@@ -203,10 +213,12 @@ def refusal_response(request: HttpRequest, refusal: Refusal) -> HttpResponse:
     return response
 
 
-def problem_response(status: int, code: str, detail: str, errors: list[dict[str, str]] | None = None) -> HttpResponse:
-    """A refusal for programs (RFC 9457)."""
+def problem_response(
+    status: int, code: str, detail: str, errors: list[dict[str, str]] | None = None, *, request_id: str = ""
+) -> HttpResponse:
+    """An error for programs (RFC 9457). It names the request that is served, or `request_id`."""
     problem: dict[str, Any] = {"code": code, "detail": detail, "status": status}
-    if request_id := logcontext.request_id():
+    if request_id := request_id or logcontext.request_id():
         problem["requestId"] = request_id
     if errors:
         problem["errors"] = errors

@@ -177,7 +177,7 @@ def limit_of(method: str, path: str, headers: Headers) -> int:
 def is_anonymous(headers: Headers) -> bool:
     """Whether the client does not say who it is. Cookies do not count for gRPC-Web, which any page may call."""
     if _is_grpc_web(headers):
-        return not headers.get("Authorization")
+        return not trusted_request.has_authorization(headers)
     return not trusted_request.has_credentials(headers)
 
 

@@ -131,6 +131,11 @@ def session_token(request: HttpRequest) -> str | None:
     return request.headers.get("X-Session-Token")
 
 
+def has_authorization(headers: Headers) -> bool:
+    """Whether the request says who sends it by the header Authorization, which gRPC-Web alone takes."""
+    return bool(headers.get("Authorization"))
+
+
 def has_credentials(headers: Headers) -> bool:
     """Whether the request says who sends it. Whether that is true is found out later."""
     return any(headers.get(name) for name in CREDENTIAL_HEADERS) or settings.SESSION_COOKIE_NAME in _cookies(headers)

@@ -46,7 +46,7 @@ def test_its_owner_makes_a_link_and_finds_it_on_the_page(ann: Client, job: Job) 
     assert response["Location"] == f"/jobs/{job.pk}/#share"
     share = Share.objects.get()
     assert timedelta(days=29) < share.expires_at - timezone.now() <= timedelta(days=30)
-    assert f"http://testserver/shared/{shares.token(share)}/" in ann.get(f"/jobs/{job.pk}/").content.decode()
+    assert f"http://localhost:8000/shared/{shares.token(share)}/" in ann.get(f"/jobs/{job.pk}/").content.decode()
 
 
 def test_whoever_has_it_sees_totals_and_downloads_but_no_rows_and_nothing_to_do(link: str) -> None:

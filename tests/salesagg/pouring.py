@@ -7,9 +7,10 @@ from typing import Any
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "salesagg.settings")
 
-from salesagg import back_pressure
+from salesagg import back_pressure, http_channel
 
 back_pressure.PATIENCE_SECONDS = float(os.environ["PATIENCE_SECONDS"])
+http_channel.install()
 back_pressure.install()
 PIECE = bytes(range(256)) * 1024
 told: dict[str, Any] = {"sent": 0, "over": ""}

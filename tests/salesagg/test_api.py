@@ -124,10 +124,9 @@ def test_people_are_told_in_their_language_and_programs_by_code(api: Client) -> 
     assert response["Content-Language"] == "de"
 
 
-def test_a_person_who_opens_an_address_gets_a_page() -> None:
-    response = Client().get("/api/jobs", headers={"Accept": "text/html,*/*"})
-    assert response.status_code == 401
-    assert response["Content-Type"].startswith("text/html")
+@pytest.mark.parametrize(("path", "expected"), [("jobs", (401, "unauthorized")), ("nothing", (404, "not_found"))])
+def test_error_is_a_problem_also_for_a_browser(path: str, expected: tuple[int, str]) -> None:
+    assert problem(Client().get(f"/api/{path}", headers={"Accept": "text/html,*/*"})) == expected
 
 
 # --- Conditional requests and HEAD

@@ -131,6 +131,7 @@ CASES = {
     "changeWebhook": Case(World.webhook, body={"enabled": False}),
     "deleteWebhook": Case(World.webhook),
     "renewWebhookSecret": Case(World.webhook),
+    "rotateWebhookSecret": Case(World.webhook),
     "testWebhook": Case(World.webhook),
     "listDeliveries": Case(World.webhook),
     "redeliver": Case(World.webhook),

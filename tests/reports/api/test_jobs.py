@@ -204,7 +204,7 @@ def test_a_job_tells_all_that_its_page_shows(api: Client, user: User, make_uploa
         "seconds": seconds,
         "rowsPerSecond": round(3 / seconds),
         "actions": ["again", "delete"],
-        "url": f"http://testserver/jobs/{job.pk}/",
+        "url": f"http://localhost:8000/jobs/{job.pk}/",
     }
     assert {name: told[name] for name in expected} == expected
     assert set(told) - set(expected) == {"createdAt", "startedAt", "finishedAt", "downloadUrls", "downloadUrlsExpireAt"}

@@ -190,9 +190,10 @@ def test_what_makes_no_sense_is_refused(api: Client, job: Job, asked: dict[str, 
 
 def test_months_are_listed_in_order(api: Client, job: Job, finished: MakeJob) -> None:
     assert get(api, job, "months").json() == {
-        "items": [{"month": "2024-01", "sales": "3", "rows": 1}, {"month": "2024-02", "sales": "4005", "rows": 2}]
+        "items": [{"month": "2024-01", "sales": "3", "rows": 1}, {"month": "2024-02", "sales": "4005", "rows": 2}],
+        "count": 2,
     }
-    assert get(api, finished(b"Dept,Sales\nToys,1\n"), "months").json() == {"items": []}
+    assert get(api, finished(b"Dept,Sales\nToys,1\n"), "months").json() == {"items": [], "count": 0}
 
 
 def test_while_a_job_runs_the_totals_so_far_are_told_and_at_its_end_the_results(

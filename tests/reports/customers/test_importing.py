@@ -243,10 +243,10 @@ def test_storage_outage_does_not_cost_the_window_before_it(
     job = make_import(customers_csv(2000))
     source_read = sources.PlainSource.read
 
-    def read(source: sources.PlainSource, upload: Upload, size: int) -> sources.Data | None:
+    def read(source: sources.PlainSource, upload: Upload, size: int, pause: sources.Pause) -> sources.Data | None:
         if source.position:
             raise StorageAway
-        return source_read(source, upload, size)
+        return source_read(source, upload, size, pause)
 
     with monkeypatch.context() as patched:
         patched.setattr(sources.PlainSource, "read", read)

@@ -31,6 +31,12 @@ def emails(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return done
 
 
+@pytest.fixture(autouse=True)
+def _no_earlier_emails(webhook: Webhook) -> None:
+    """That of the webhook's making is another test's."""
+    mail.outbox.clear()
+
+
 def fail(webhook: Webhook, receiver: Receiver, *, last: bool) -> Webhook:
     """A try that fails: the message's last one, or one that others follow."""
     receiver.replies = [500]
