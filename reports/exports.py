@@ -177,7 +177,7 @@ def _ask_again(export: Export) -> None:
     """If making the export was given up, begin again, unless that was a moment ago. Raises `Refusal` (503)."""
     given_up = Export.objects.filter(Q(token=None) | Q(lease_until__lt=Now()), pk=export.pk, attempts__gte=MAX_ATTEMPTS)
     long_ago = Now() - timedelta(seconds=ASK_AGAIN_SECONDS)
-    asked = {"attempts": 0, "token": None, "lease_until": None, "requested_at": Now()}
+    asked = {"attempts": 0, "token": None, "lease_until": None, "requested_at": Now()}  # nosec B105
     if export.attempts < MAX_ATTEMPTS or given_up.filter(requested_at__lt=long_ago).update(**asked):
         return
     if given_up.exists():

@@ -58,7 +58,7 @@ if not SECRET_KEY:
     SECRET_KEY = secret_key.read_or_make(DATA_DIR / "secret_key")
 private_files.close_file(DATA_DIR / "secret_key")
 # Earlier secret keys. What they have signed (sessions, tokens, links) stays good while they are listed, so that a new
-# secret key logs nobody out. Run “manage.py reencrypt_second_factors” at once, and remove a key two weeks later, or when
+# secret key logs nobody out. Run “manage.py reencrypt_second_factors” at once. Remove a key two weeks later, or when
 # the last shared link that it has signed has expired.
 SECRET_KEY_FALLBACKS = env.list("SECRET_KEY_FALLBACKS", default=[])
 

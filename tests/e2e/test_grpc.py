@@ -159,14 +159,12 @@ def test_what_is_sent_by_grpc_is_seen_by_the_api_in_the_same_process(address: st
     rpc.close()
 
 
-def test_one_process_ends_in_moments_also_while_it_is_watched_and_sent_to(
-    site: Site, target: str, token: str, held: Held
-) -> None:
-    # Another one on the same data.
-    port = str(free_port())
+def test_one_process_ends_in_moments_also_while_it_is_watched_and_sent_to(tmp_path: Path, held: Held) -> None:
+    site, port = Site(tmp_path), str(free_port())
+    token = site.prepare()
     site.serve(GRPC_PORT=port)
     process = site.processes[-1]
-    rpc, other = Rpc(f"127.0.0.1:{port}", token), Rpc(target, token)
+    rpc = Rpc(f"127.0.0.1:{port}", token)
     upload = rpc.upload(held.messages())
     watching = rpc.call("WatchJob", WatchJobRequest(job_id=job_of(upload)))
     assert next(watching).state == "uploading"
@@ -177,10 +175,13 @@ def test_one_process_ends_in_moments_also_while_it_is_watched_and_sent_to(
     assert process.wait(timeout=5) == 0
     assert upload.code() is StatusCode.UNAVAILABLE
     assert "Traceback" not in process.output
-    # What had come of the file is gone, its job cancelled.
-    assert other.call("GetJobStatus", JobStatusRequest(job_id=job_of(upload))).state == "cancelled"
     rpc.close()
-    other.close()
+    # What had come of the file is gone, its job cancelled.
+    site.serve(GRPC_PORT=port)
+    after = Rpc(f"127.0.0.1:{port}", token)
+    assert after.call("GetJobStatus", JobStatusRequest(job_id=job_of(upload))).state == "cancelled"
+    after.close()
+    site.end()
 
 
 def test_processes_of_their_own_share_the_work_and_end_in_order(

@@ -23,7 +23,9 @@ def test_it_has_every_operation_and_every_type_it_links_to(client: Client) -> No
 
 def test_it_shows_how_each_is_asked(client: Client) -> None:
     page = client.get("/api/docs").content.decode()
-    assert "curl -H &quot;Authorization: Bearer $SALESAGG_TOKEN&quot; &quot;http://localhost:8000/api/jobs&quot;" in page
+    assert (
+        "curl -H &quot;Authorization: Bearer $SALESAGG_TOKEN&quot; &quot;http://localhost:8000/api/jobs&quot;" in page
+    )
     # What needs no log-in is not asked with a token.
     assert "<code>curl &quot;http://localhost:8000/api/downloads/$TOKEN/$FILE&quot;</code>" in page
 

@@ -21,9 +21,9 @@ class Command(BaseCommand):
                 "DATABASE_URL and REDIS_URL are for separate processes: start “daphne salesagg.asgi:application” and "
                 "“celery -A salesagg worker” instead, or unset them."
             )
-        starting.hold_folder(settings.DATA_DIR)
         starting.check_port(settings.HOST, settings.PORT, "make run PORT=8001")
         rpc = self._rpc()
+        starting.hold_folder(settings.DATA_DIR)
         call_command("migrate", verbosity=0, interactive=False)
         if not settings.DEBUG:
             staticfiles.collect_if_changed()
