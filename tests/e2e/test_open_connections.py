@@ -19,7 +19,7 @@ from websockets.sync.client import connect
 from websockets.typing import Origin
 
 from tests.services.processes import ROOT
-from tests.services.site import EMAIL, PASSWORD, Site, log_in
+from tests.services.site import EMAIL, PASSWORD, Site, change_password, log_in, sign_up, submit
 
 # The first test starts the server.
 pytestmark = pytest.mark.timeout(400)
@@ -100,18 +100,6 @@ def stream_of(person: Person, job: str, *, client: Any = requests, headers: Any 
     return Ending(wait)
 
 
-def form_of(page: requests.Response) -> dict[str, str]:
-    token = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', page.text)
-    assert token, page.text
-    return {"csrfmiddlewaretoken": token[1]}
-
-
-def send(browser: requests.Session, url: str, **fields: str) -> requests.Response:
-    answer = browser.post(url, form_of(browser.get(url, timeout=20)) | fields, timeout=20)
-    answer.raise_for_status()
-    return answer
-
-
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     mails = tmp_path_factory.mktemp("mails")
@@ -134,9 +122,8 @@ def person(address: str) -> Person:
 def register(address: str) -> Person:
     """A person who has just signed up and made a token."""
     email = f"{uuid.uuid4().hex}@example.org"
-    browser = requests.Session()
-    send(browser, f"{address}/accounts/signup/", email=email, password1=PASSWORD, password2=PASSWORD)
-    page = send(browser, f"{address}/account/tokens/", name="program", scopes="read write", days="7")
+    browser = sign_up(address, email)
+    page = submit(browser, f"{address}/account/tokens/", name="program", scopes="read write", days="7")
     token = re.search(r'value="(salesagg_[^"]+)"', page.text)
     assert token
     limits = requests.get(f"{address}/api/limits", headers={"Authorization": f"Bearer {token[1]}"}, timeout=20).json()
@@ -144,25 +131,23 @@ def register(address: str) -> Person:
 
 
 def change(site: Site, person: Person, elsewhere: requests.Session) -> None:
-    url = f"{person.address}/accounts/password/change/"
-    send(elsewhere, url, oldpassword=PASSWORD, password1=NEW, password2=NEW)
+    change_password(elsewhere, person.address, PASSWORD, NEW)
 
 
 def reset(site: Site, person: Person, elsewhere: requests.Session) -> None:
     anybody = requests.Session()
-    send(anybody, f"{person.address}/accounts/password/reset/", email=person.email)
+    submit(anybody, f"{person.address}/accounts/password/reset/", email=person.email)
     mails = [path.read_text() for path in Path(site.env["MAILS"]).iterdir()]
     key = r"/accounts/password/reset/key/\S+"
     path = next((re.search(key, mail) for mail in mails if person.email in mail and re.search(key, mail)), None)
     assert path
-    page = anybody.get(f"{person.address}{path[0]}", timeout=20)
-    anybody.post(page.url, form_of(page) | {"password1": NEW, "password2": NEW}, timeout=20).raise_for_status()
+    submit(anybody, f"{person.address}{path[0]}", password1=NEW, password2=NEW)
 
 
 def lock(site: Site, person: Person, elsewhere: requests.Session) -> None:
     operator = log_in(person.address, EMAIL)
     fields = {"email": person.email, "date_joined_0": "2026-01-01", "date_joined_1": "00:00:00"}
-    answer = send(operator, f"{person.address}/admin/accounts/user/{person.pk}/change/", **fields)
+    answer = submit(operator, f"{person.address}/admin/accounts/user/{person.pk}/change/", **fields)
     assert answer.url.endswith("/admin/accounts/user/"), answer.text
 
 
@@ -180,7 +165,7 @@ def command(site: Site, person: Person, elsewhere: requests.Session) -> None:
 
 
 def delete(site: Site, person: Person, elsewhere: requests.Session) -> None:
-    send(elsewhere, f"{person.address}/account/delete", email=person.email)
+    submit(elsewhere, f"{person.address}/account/delete", email=person.email)
 
 
 HOW = {"changed": change, "reset": reset, "locked": lock, "command": command, "deleted": delete}
@@ -206,7 +191,7 @@ def test_a_revoked_token_ends_its_stream_and_no_other_connection(person: Person)
     tokens = browser.get(f"{person.address}/account/tokens/", timeout=20).text
     path = re.search(r"/account/tokens/\d+/revoke", tokens)
     assert path
-    send(browser, f"{person.address}{path[0]}")
+    submit(browser, f"{person.address}{path[0]}")
     assert stream.join_or_fail() == []
     assert page.is_alive()
     assert other.is_alive()

@@ -8,11 +8,13 @@ import subprocess
 import sys
 import uuid
 from collections.abc import Mapping
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import psycopg
 import requests
+from requests.adapters import HTTPAdapter
 
 from tests.services.backing import S3, Postgres, Redis
 from tests.services.processes import ROOT, Process, free_port
@@ -186,21 +188,43 @@ def services_site(
 def log_in(address: str, email: str = EMAIL, password: str = PASSWORD) -> requests.Session:
     """A browser's session, logged in as the site's user, or somebody else."""
     session = requests.Session()
-    page = session.get(f"{address}/accounts/login/", timeout=20)
-    token = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', page.text)
-    assert token
-    form = {"login": email, "password": password, "csrfmiddlewaretoken": token[1]}
-    done = session.post(f"{address}/accounts/login/", data=form, timeout=20)
+    done = submit(session, f"{address}/accounts/login/", login=email, password=password)
     assert "sessionid" in session.cookies, f"{done.status_code} {done.url}: {done.text}"
+    return session
+
+
+def sign_up(address: str, email: str, **headers: str) -> requests.Session:
+    """The browser's session of a new person. Each has an address of their own: sign-ups of one are limited."""
+    session = requests.Session()
+    session.headers.update(headers)
+    session.mount("http://", _From(f"127.{'.'.join(str(byte) for byte in sha256(email.encode()).digest()[:3])}"))
+    submit(session, f"{address}/accounts/signup/", email=email, password1=PASSWORD, password2=PASSWORD)
+    assert "sessionid" in session.cookies
     return session
 
 
 def change_password(session: requests.Session, address: str, old: str, new: str) -> None:
     """Change the password of whoever is logged in, on the page for it."""
-    page = session.get(f"{address}/accounts/password/change/", timeout=20)
+    submit(session, f"{address}/accounts/password/change/", oldpassword=old, password1=new, password2=new)
+
+
+def submit(session: requests.Session, url: str, **fields: str) -> requests.Response:
+    """Send a page's form."""
+    page = session.get(url, timeout=20)
     token = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', page.text)
     assert token, page.text
-    form = {"oldpassword": old, "password1": new, "password2": new, "csrfmiddlewaretoken": token[1]}
-    headers = {"Referer": page.url}
-    done = session.post(f"{address}/accounts/password/change/", data=form, headers=headers, timeout=20)
-    assert done.status_code == 200, done.text
+    form = fields | {"csrfmiddlewaretoken": token[1]}
+    done = session.post(page.url, form, headers={"Referer": page.url}, timeout=20)
+    assert done.ok, f"{done.status_code} {done.url}: {done.text}"
+    return done
+
+
+class _From(HTTPAdapter):
+    """Connects from one of this machine's own addresses."""
+
+    def __init__(self, address: str) -> None:
+        self._address = address
+        super().__init__()
+
+    def init_poolmanager(self, *args: Any, **options: Any) -> None:
+        super().init_poolmanager(*args, **options, source_address=(self._address, 0))
