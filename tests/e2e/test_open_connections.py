@@ -8,6 +8,7 @@ import sys
 import threading
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -70,15 +71,17 @@ def socket_of(person: Person, browser: requests.Session) -> Ending:
     """An open page; its result is the code with which the server closes it."""
     cookies = "; ".join(f"{cookie.name}={cookie.value}" for cookie in browser.cookies)
     url = person.address.replace("http", "ws", 1) + "/ws/jobs/"
-    socket = connect(url, additional_headers={"Cookie": cookies}, origin=Origin(person.address))
+    opened = ExitStack()
+    socket = opened.enter_context(connect(url, additional_headers={"Cookie": cookies}, origin=Origin(person.address)))
     assert json.loads(socket.recv(timeout=20))["type"] == "snapshot"
 
     def wait() -> int:
-        try:
-            while True:
-                socket.recv()
-        except ConnectionClosed:
-            return socket.close_code or 0
+        with opened:
+            try:
+                while True:
+                    socket.recv()
+            except ConnectionClosed:
+                return socket.close_code or 0
 
     return Ending(wait)
 
