@@ -4,12 +4,21 @@ The rest is for apps that have no pages of ours. It has its own rules about e-ma
 (`accounts.forms.AddEmailForm`), and lets passwords be tried without a limit; people do all that on the account's pages.
 """
 
+import json
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
 from allauth.headless.account.views import LoginView, SessionView, SignupView
 from allauth.headless.constants import Client
 from allauth.headless.mfa.views import AuthenticateView
 from allauth.headless.tokens.views import RefreshTokenView
 from allauth.headless.usersessions.views import SessionsView
+from django.http import HttpRequest, HttpResponseBase
 from django.urls import path
+from django.utils.translation import gettext as _
+
+from accounts.errors import Refusal
 
 _OFFERED = {
     "auth/login": LoginView,
@@ -21,4 +30,21 @@ _OFFERED = {
     "tokens/refresh": RefreshTokenView,
 }
 
-urlpatterns = [path(f"app/v1/{address}", view.as_api_view(client=Client.APP)) for address, view in _OFFERED.items()]
+
+def _checking_json(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponseBase]:
+    """Refuse a body that allauth fails on: not JSON, nested too deeply, or with half of a surrogate pair."""
+
+    @wraps(view)
+    def checked(request: HttpRequest, **arguments: Any) -> HttpResponseBase:
+        try:
+            json.dumps(json.loads(request.body or "null"), ensure_ascii=False).encode()
+        except (ValueError, RecursionError):
+            raise Refusal("bad_request", _("The request cannot be read."), status=400) from None
+        return view(request, **arguments)
+
+    return checked
+
+
+urlpatterns = [
+    path(f"app/v1/{address}", _checking_json(view.as_api_view(client=Client.APP))) for address, view in _OFFERED.items()
+]

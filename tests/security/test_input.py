@@ -166,13 +166,23 @@ def test_what_is_not_asked_for_is_not_taken(
         '{"url": 1e999999}',
         "\x00",
         '"\\ud800"',
+        '{"email": "\\ud800@example.org", "password": "\\ud800", "refresh_token": "\\ud800"}',
         "{" + '"a":1,' * 50_000 + '"b":2}',
     ],
-    ids=["arrays", "objects", "digits", "exponent", "nul", "surrogate", "keys"],
+    ids=["arrays", "objects", "digits", "exponent", "nul", "surrogate", "surrogates", "keys"],
 )
-def test_json_that_is_meant_to_break_something_is_refused(body: str, token: str) -> None:
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/api/webhooks",
+        "/api/auth/app/v1/auth/login",
+        "/api/auth/app/v1/auth/signup",
+        "/api/auth/app/v1/tokens/refresh",
+    ],
+)
+def test_json_that_is_meant_to_break_something_is_refused(path: str, body: str, token: str) -> None:
     client = Client(headers={"Authorization": f"Bearer {token}"})
-    response = client.post("/api/webhooks", body, content_type="application/json")
+    response = client.post(path, body, content_type="application/json")
     assert response.status_code in (400, 413, 422)
     assert len(response.content) < 100_000
 
