@@ -12,6 +12,7 @@ from ninja import NinjaAPI
 from ninja.errors import AuthenticationError, HttpError, ValidationError, ValidationErrorContext
 from ninja.openapi.schema import OpenAPISchema
 from ninja.params.models import BodyModel
+from ninja.parser import Parser
 from ninja.renderers import JSONRenderer
 from ninja.responses import NinjaJSONEncoder
 
@@ -34,6 +35,7 @@ from reports.api import (
     webhooks,
 )
 from salesagg import limits
+from salesagg.core import json_body
 from uploads import api as files
 
 PROBLEM_TYPE = "application/problem+json"
@@ -57,6 +59,11 @@ class ExactTimes(NinjaJSONEncoder):
 
 class Renderer(JSONRenderer):
     encoder_class = ExactTimes
+
+
+class BodyParser(Parser):
+    def parse_body(self, request: HttpRequest) -> Any:
+        return json_body.parse(request.body)
 
 
 class Api(NinjaAPI):
@@ -129,6 +136,7 @@ api = Api(
     urls_namespace="api",
     docs_url=None,
     renderer=Renderer(),
+    parser=BodyParser(),
 )
 api.add_router("/jobs", upload.router)
 api.add_router("/jobs", jobs.router)

@@ -4,7 +4,6 @@ The rest is for apps that have no pages of ours. It has its own rules about e-ma
 (`accounts.forms.AddEmailForm`), and lets passwords be tried without a limit; people do all that on the account's pages.
 """
 
-import json
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
@@ -19,6 +18,7 @@ from django.urls import path
 from django.utils.translation import gettext as _
 
 from accounts.errors import Refusal
+from salesagg.core import json_body
 
 _OFFERED = {
     "auth/login": LoginView,
@@ -32,13 +32,13 @@ _OFFERED = {
 
 
 def _checking_json(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponseBase]:
-    """Refuse a body that allauth fails on: not JSON, nested too deeply, or with half of a surrogate pair."""
+    """Refuse a body that allauth would fail on with a server error."""
 
     @wraps(view)
     def checked(request: HttpRequest, **arguments: Any) -> HttpResponseBase:
         try:
-            json.dumps(json.loads(request.body or "null"), ensure_ascii=False).encode()
-        except (ValueError, RecursionError):
+            json_body.parse(request.body)
+        except ValueError:
             raise Refusal("bad_request", _("The request cannot be read."), status=400) from None
         return view(request, **arguments)
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.db.models.functions import Now
 from django.test import Client
 
 from accounts import tokens
@@ -185,6 +186,16 @@ def test_json_that_is_meant_to_break_something_is_refused(path: str, body: str, 
     response = client.post(path, body, content_type="application/json")
     assert response.status_code in (400, 413, 422)
     assert len(response.content) < 100_000
+
+
+@pytest.mark.parametrize("field", ["name", "phone", "company", "email"])
+def test_half_of_a_surrogate_pair_is_refused(field: str, user: User, token: str) -> None:
+    customer = Customer.objects.create(
+        owner=user, name="Ada", email="ada@example.org", email_key="ada@example.org", row_number=1, created_at=Now()
+    )
+    client = Client(headers={"Authorization": f"Bearer {token}"})
+    body = json.dumps({field: "\ud800"})
+    assert client.patch(f"/api/customers/{customer.pk}", body, "application/json").status_code == 400
 
 
 @pytest.mark.parametrize(
