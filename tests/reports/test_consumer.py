@@ -88,6 +88,22 @@ async def test_it_tells_a_job_from_its_creation_to_its_end_with_growing_versions
     assert (seen[-1]["rows"], seen[-1]["departments"]) == (50, 5)
 
 
+@pytest.mark.parametrize("path", ["/", "/ws/", "/ws/jobs", "/nothing/", "/ws/jobs/x"])
+async def test_socket_at_an_address_that_has_none_is_refused(path: str) -> None:
+    socket = WebsocketCommunicator(application, path, headers=ORIGIN)
+    assert (await socket.connect(timeout=10))[0] is False
+    await socket.disconnect()
+
+
+@pytest.mark.parametrize(
+    "cookie", [b"\xff\xfe", b"sessionid=\xc3\x28", b"sessionid=" + b"x" * 5000, b"sessionid", b"=;=;"]
+)
+async def test_unreadable_cookie_is_no_login(cookie: bytes) -> None:
+    socket = WebsocketCommunicator(application, "/ws/jobs/", headers=[(b"cookie", cookie), *ORIGIN])
+    assert (await socket.connect(timeout=10))[0]
+    assert await socket.receive_output(timeout=10) == {"type": "websocket.close", "code": consumers.NOT_LOGGED_IN}
+
+
 async def test_a_burst_of_changes_is_told_in_few_messages_the_last_of_them_the_last_state(
     user: User, make_upload: MakeUpload
 ) -> None:

@@ -126,7 +126,7 @@ def test_every_address_with_an_id_is_in_a_table() -> None:
 
 def test_live_sockets_and_calls_with_an_id_are_known() -> None:
     # The socket's one address has no id in it; what it is asked for: `test_nobody_elses_job_is_told_for_the_asking`.
-    assert [str(pattern.pattern) for pattern in websocket_urlpatterns] == ["ws/jobs/"]
+    assert [str(pattern.pattern) for pattern in websocket_urlpatterns] == ["ws/jobs/", ""]
     methods = sales_pb2.DESCRIPTOR.services_by_name["SalesService"].methods_by_name
     assert set(methods) == {*CALLS, "UploadCSV"}
 
