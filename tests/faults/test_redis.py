@@ -123,9 +123,16 @@ def test_without_redis_uploads_are_answered_people_log_in_and_jobs_are_done(
 
 def test_a_redis_that_is_full_stops_nobody(crew: Crew, redis: Redis, small: Sales) -> None:
     with Client.from_url(redis.url) as client:
+        # Messages are in the queue when it becomes full: a worker takes one, and cannot note that it has.
+        for worker in crew.workers:
+            worker.signal_group(signal.SIGSTOP)
+        waiting = crew.send(small)
         client.config_set("maxmemory-policy", "noeviction")
         client.config_set("maxmemory", 1)
+        for worker in crew.workers:
+            worker.signal_group(signal.SIGCONT)
         try:
+            crew.check_exact(waiting, small)
             job = crew.send(small, chunk=200_000)
             crew.check_exact(job, small)
             assert crew.outcomes(job) == ["completed"]
