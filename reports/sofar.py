@@ -11,7 +11,7 @@ from reports.pipelines import SoFar, pipeline_for
 from salesagg.core.shown import cut
 
 LARGEST = 20
-# Merging the states of more departments than fit into this would keep a web process busy for seconds, again and again.
+# Reading more would keep a web process busy for seconds, again and again. The pipeline limits what states unpack to.
 MAX_STATE_BYTES = 4 * 1024 * 1024
 
 

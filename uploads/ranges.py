@@ -45,7 +45,8 @@ def look(name: str) -> Found:
         return _remote().look(name)
     path = default_storage.path(name)
     try:
-        status = os.stat(path)  # noqa: PTH116  (a path of the storage)
+        _check_no_links(name)
+        status = os.stat(path, follow_symlinks=False)  # noqa: PTH116  (a path of the storage)
     except OSError as error:
         if error.errno in _NO_FILE:
             raise NotThere from None
@@ -69,8 +70,10 @@ def read(name: str, start: int, size: int, *, edition: str = "") -> bytes:
             file.seek(start)
             data: bytes = file.read(size)
             # Looked at afterwards, so that a change while it was read is seen too.
-            if edition and _edition(os.fstat(file.fileno())) != edition:
-                raise NotThere
+            if edition:
+                _check_no_links(name)
+                if _edition(os.fstat(file.fileno())) != edition:
+                    raise NotThere
     except FileNotFoundError:
         raise NotThere from None
     return data
@@ -122,6 +125,17 @@ def remove_unfinished(folder: str, *, before: datetime) -> int:
     """Remove what was begun before, below `folder`, and never became a file; returns how many. A file system has such
     things under their names, where `walk` finds them."""
     return _remote().remove_unfinished(folder, before=before) if is_remote() else 0
+
+
+def _check_no_links(name: str) -> None:
+    """Raise `NotThere` if a symbolic link stands anywhere in the name of a file.
+
+    People write into folders of imports by themselves, and a link there would show them any file of the server.
+    """
+    root = os.path.realpath(default_storage.path(""))
+    path = os.path.join(root, name)  # noqa: PTH118  (pathlib fails otherwise on links that lead in a circle)
+    if os.path.realpath(path, strict=True) != path:
+        raise NotThere
 
 
 def is_remote() -> bool:

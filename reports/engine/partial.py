@@ -95,7 +95,7 @@ class Partial:
         """
         self.totals.check(limits)
         totals = self.totals.count + len(self.months)
-        if totals * self.places + self.months.digit_bytes > limits.name_bytes:
+        if totals * self.places + self.months.digit_bytes > limits.digit_bytes:
             raise too_many_digits()
 
     def departments(self, *, columns: int = 1) -> Iterator[Total]:
@@ -126,6 +126,7 @@ class Partial:
             "places": self.places,
             "scale": self.totals.scale,
             "months": [(month, str(sales), rows) for month, (sales, rows) in self.months.items()],
+            "bytes": columns.nbytes,
             "loose": [(name.decode("latin-1"), str(s), rows) for name, (s, rows) in self.totals.loose.items()],
         }
         sink = pa.BufferOutputStream()
@@ -133,6 +134,15 @@ class Partial:
         with pa.ipc.new_stream(sink, schema, options=pa.ipc.IpcWriteOptions(compression="zstd")) as writer:
             writer.write_table(columns)
         return bytes(sink.getvalue())
+
+    @staticmethod
+    def unpacked_bytes(encoded: bytes) -> int:
+        """How much memory the totals of an encoded state take, from its head alone. States are compressed, and names
+        that repeat a letter take a thousandth."""
+        with pa.ipc.open_stream(encoded) as stream:
+            state = json.loads(stream.schema.metadata[b"salesagg"])
+        # An earlier version did not write it down.
+        return int(state.get("bytes", 64 * len(encoded)))
 
     @classmethod
     def decode(cls, encoded: bytes) -> "Partial":

@@ -19,6 +19,8 @@ from reports.engine.limits import DEFAULT, Limits
 _SHOWN_OF_TOO_LONG = 200
 _END = "END"
 _AT_A_TIME = 1000
+# Rows are counted against the limit of a window after each piece.
+_PIECE_BYTES = 256 * 1024
 
 
 @dataclass(frozen=True)
@@ -89,16 +91,18 @@ def detect_sheet(
 
 def read_rows(data: text.Data, sheet: Sheet, *, final: bool, skipping: bool = False, limits: Limits = DEFAULT) -> Rows:
     """The rows whose records are whole at the beginning of `data`, which begins at a record's beginning, or, if the
-    window before was left `skipping`, within a line that is to be left out."""
+    window before was left `skipping`, within a line that is to be left out. About `limits.window_rows` at most: what
+    they leave of `data` belongs to the next window."""
     if sheet.encoding == text.UTF8:
-        return _read(data, sheet.delimiter, final=final, skipping=skipping, longest=limits.record_bytes)
+        return _read(data, sheet.delimiter, final=final, skipping=skipping, limits=limits)
     converted = text.to_utf8(data, sheet.encoding, final=final)
-    read = _read(converted, sheet.delimiter, final=final, skipping=skipping, longest=limits.record_bytes)
+    read = _read(converted, sheet.delimiter, final=final, skipping=skipping, limits=limits)
     whole = final and read.consumed == len(converted)
     return read._replace(consumed=len(data) if whole else text.size_in(converted[: read.consumed], sheet.encoding))
 
 
-def _read(data: text.Data, delimiter: str, *, final: bool, skipping: bool, longest: int) -> Rows:
+def _read(data: text.Data, delimiter: str, *, final: bool, skipping: bool, limits: Limits) -> Rows:
+    longest = limits.record_bytes
     rows: list[list[str]] = []
     too_long: list[int] = []
     position, utf8 = 0, True
@@ -108,8 +112,8 @@ def _read(data: text.Data, delimiter: str, *, final: bool, skipping: bool, longe
         if skipping:
             # What is left of the line may end in the middle of a character, which the next window must see whole.
             return Rows(text.whole_characters(data), rows, skipping=True)
-    while position < len(data) and not skipping:
-        piece = data[position : position + longest]
+    while position < len(data) and not skipping and len(rows) < limits.window_rows:
+        piece = data[position : position + min(longest, _PIECE_BYTES)]
         last = final and position + len(piece) == len(data)
         size = len(piece) if last else max(piece.rfind(b"\n"), piece.rfind(b"\r")) + 1
         found, read, plain = _whole(piece[:size], delimiter, final=last)
@@ -123,7 +127,7 @@ def _read(data: text.Data, delimiter: str, *, final: bool, skipping: bool, longe
                 break
             if record.fields is None:
                 too_long.append(len(rows))
-            rows.append(_decoded(record.fields or [_beginning(piece)]))
+            rows.append(_decoded(record.fields or [_beginning(data[position : position + longest])]))
             plain = record.fields is None or text.is_utf8(data[position : record.end])
             read, skipping = record.end - position, record.open
         utf8 &= plain

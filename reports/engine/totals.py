@@ -46,7 +46,7 @@ class Totals:
         size = (pc.sum(pc.binary_length(table["name"])).as_py() or 0) + sum(len(name) for name, _ in self.loose.items())
         if table.num_rows + len(self.loose) > limits.departments or size > limits.name_bytes:
             raise too_many(limits)
-        if self.loose.digit_bytes > limits.name_bytes:
+        if self.loose.digit_bytes > limits.digit_bytes:
             raise too_many_digits()
 
     @property

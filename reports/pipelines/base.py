@@ -138,8 +138,10 @@ class Pipeline(ABC):
         """
 
     def so_far(self, states: Sequence[bytes], *, largest: int) -> SoFar | None:
-        """What `states` tell before the job has ended, if there is more to tell than how far it is. Raises
-        `reports.engine.EngineError`."""
+        """The totals of `states` before the job has ended; None if the pipeline has none, or too many for a request.
+
+        Raises `reports.engine.EngineError`.
+        """
         return None
 
     def reasons_so_far(self, states: Sequence[bytes]) -> Mapping[str, int]:

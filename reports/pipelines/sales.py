@@ -24,6 +24,8 @@ from reports.pipelines.base import Column, Context, FoldedWindow, Line, Pipeline
 
 # Lines of the result written in one transaction.
 BATCH_ROWS = 5000
+# Totals of a running job are shown if they take at most this much memory; merging takes about three times as much.
+MAX_SO_FAR_BYTES = 8 * 1024 * 1024
 _NOT_AN_AMOUNT = _("the sales are not a number")
 
 
@@ -119,7 +121,9 @@ class SalesPipeline(Pipeline):
         }
         return Result(fields, _records(partial, ranks, job_id), files=(name,))
 
-    def so_far(self, states: Sequence[bytes], *, largest: int) -> SoFar:
+    def so_far(self, states: Sequence[bytes], *, largest: int) -> SoFar | None:
+        if sum(map(Partial.unpacked_bytes, states)) > MAX_SO_FAR_BYTES:
+            return None
         partial = _merged(states)
         departments = list(partial.departments())
         top = nlargest(largest, departments, key=lambda line: line.sales)

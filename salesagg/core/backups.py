@@ -7,12 +7,15 @@ made and deleted while the backup ran. Files newer than S are in the backup and 
 them.
 """
 
+import logging
 import os
 import shutil
 import sqlite3
+import stat
 from contextlib import closing, suppress
 from pathlib import Path
 
+logger = logging.getLogger(__name__)
 DATABASE, FILES, KEY = "db.sqlite3", "files", "secret_key"
 
 
@@ -64,7 +67,10 @@ def _copy_new(source: Path, target: Path) -> None:
         for name in names:
             # Deleted since the folder was listed.
             with suppress(FileNotFoundError):
-                if _differs(Path(folder) / name, here / name):
+                if not stat.S_ISREG((Path(folder) / name).lstat().st_mode):
+                    # A link or a pipe is not ours: people put them into folders of imports.
+                    logger.warning("left out of the backup, since it is no regular file: %s", Path(folder) / name)
+                elif _differs(Path(folder) / name, here / name):
                     _copy_file(Path(folder) / name, here / name)
 
 

@@ -183,11 +183,23 @@ def test_rejected_rows_of_a_very_wide_file_take_bounded_room() -> None:
 def test_sales_with_very_many_digits_in_all_are_refused(amounts: bool) -> None:
     value = b"0." + b"1" * 4000 if amounts else b"9" * 4000
     rows = b"".join(b"D%d,%s\n" % (number, value if not amounts or not number else b"1") for number in range(100))
-    aggregator = Aggregator(amounts=amounts, limits=Limits(name_bytes=100_000))
+    aggregator = Aggregator(amounts=amounts, limits=Limits(digit_bytes=100_000))
     with pytest.raises(EngineError) as refused:
         aggregator.feed(b"Department,Sales\n" + rows)
         aggregator.finish()
     assert refused.value.code == "too_many_digits"
+
+
+def test_totals_so_far_of_names_that_compress_well_are_left_out(make_upload: MakeUpload, settings: Any) -> None:
+    """A small checkpoint can hold long names that repeat one letter, and each view of the page would unpack them."""
+    settings.WINDOW_BYTES = 1_000_000
+    name = b"x" * 4000
+    data = b"Department,Sales\n" + b"".join(name + b"%d,1\n" % number for number in range(3000))
+    job = make_upload(data, chunk=len(data) - 1, whole=False).jobs.get()
+    runner.run_all()
+    stored = sum(len(state) for state in job.checkpoints.values_list("state", flat=True))
+    assert 0 < stored < 1_000_000
+    assert sofar.totals_so_far(job) is None
 
 
 def hostile_file() -> bytes:

@@ -201,6 +201,7 @@ def test_worker_stays_alive_and_sweeps_while_it_runs_jobs_itself(
     sweeper.start()
     try:
         assert started.wait(600)
+        wait_until(Worker.objects.exists, what="its first sign of life")
         seen_at = Worker.objects.get().seen_at
         wait_until(lambda: Worker.objects.filter(seen_at__gt=seen_at).exists(), what="a sign of life")
         overdue = make_upload(DATA, whole=False)

@@ -1,5 +1,6 @@
 """A backup is made while people work, and a server starts from it with everything that was committed."""
 
+import os
 import sqlite3
 import stat
 import subprocess
@@ -68,6 +69,20 @@ def test_backup_is_for_its_owner_alone(tmp_path: Path) -> None:
     modes = {path: stat.S_IMODE(path.stat().st_mode) for path in [tmp_path / "copy", *(tmp_path / "copy").rglob("*")]}
     assert {mode for path, mode in modes.items() if path.is_dir()} == {0o700}
     assert {mode for path, mode in modes.items() if path.is_file()} == {0o600}
+
+
+def test_links_and_pipes_are_left_out_of_the_backup(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A person who may write into a folder of imports could stop all backups, or have any file copied."""
+    files = tmp_path / "files"
+    (files / "imports").mkdir(parents=True)
+    (files / "imports" / "sales.csv").write_bytes(b"x")
+    (tmp_path / "key").write_text("key")
+    (files / "imports" / "link.csv").symlink_to(tmp_path / "key")
+    (files / "imports" / "folder").symlink_to(tmp_path, target_is_directory=True)
+    os.mkfifo(files / "imports" / "pipe.csv")
+    backups.make(tmp_path / "copy", database=database_in(tmp_path / "db"), files=files, key=tmp_path / "key")
+    assert [path.name for path in (tmp_path / "copy" / "files" / "imports").iterdir()] == ["sales.csv"]
+    assert "pipe.csv" in caplog.text
 
 
 def test_every_file_that_the_copied_database_names_is_in_the_backup(tmp_path: Path) -> None:

@@ -151,11 +151,39 @@ def test_a_request_that_makes_no_sense_is_refused(token: str, body: dict[str, An
     assert code(response) == (422, "invalid_request")
 
 
+@pytest.mark.parametrize("where", ["file", "folder", "sibling"])
+def test_symbolic_links_are_not_followed(ask: Any, user: User, where: str, tmp_path: Path, files: Path) -> None:
+    """A person who may write into the own folder would read any file of the server."""
+    own = files / "imports" / str(user.pk)
+    own.mkdir(parents=True)
+    target = own / "real.csv" if where == "sibling" else tmp_path / "secret.csv"
+    target.write_bytes(DATA)
+    if where == "folder":
+        (own / "linked").symlink_to(tmp_path, target_is_directory=True)
+    else:
+        (own / "linked.csv").symlink_to(target)
+    name = "linked/secret.csv" if where == "folder" else "linked.csv"
+    assert ask(f"imports/{user.pk}/{name}").status_code == 404
+
+
+def test_file_that_becomes_a_link_after_its_import_is_not_read(
+    ask: Any, user: User, tmp_path: Path, files: Path
+) -> None:
+    own = files / "imports" / str(user.pk)
+    own.mkdir(parents=True)
+    (own / "sales.csv").write_bytes(DATA)
+    assert ask(f"imports/{user.pk}/sales.csv").status_code == 201
+    (own / "sales.csv").rename(tmp_path / "elsewhere.csv")
+    (own / "sales.csv").symlink_to(tmp_path / "elsewhere.csv")
+    with pytest.raises(PartChanged):
+        read(Upload.objects.get(), 0, 10)
+
+
 def test_a_lone_surrogate_is_refused(token: str) -> None:
     sent = {"Authorization": f"Bearer {token}"}
     body = r'{"key": "imports/1/\ud800"}'
     response = Client().post("/api/files/import", body, content_type="application/json", headers=sent)
-    assert code(response) == (422, "invalid_request")
+    assert code(response) == (400, "bad_request")
 
 
 @pytest.mark.parametrize("prefix", ["", "uploads/", "imports"])

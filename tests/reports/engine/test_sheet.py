@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from reports.engine import EngineError, Limits, records, text
+from reports.engine import sheet as sheet_module
 from reports.engine.sheet import Sheet, detect_sheet, read_rows
 from tests.reports.engine import reference
 
@@ -31,18 +32,19 @@ def sheet_of(data: bytes) -> Sheet:
 class Reading:
     """All rows of a file, read window by window as a worker does."""
 
-    def __init__(self, data: bytes, sizes: Sequence[int], *, longest: int = LONGEST) -> None:
+    def __init__(self, data: bytes, sizes: Sequence[int], *, longest: int = LONGEST, rows: int = 100_000) -> None:
         sheet = sheet_of(data)
+        limits = Limits(record_bytes=longest, window_rows=rows)
         self.rows: list[list[str]] = []
         self.too_long: set[int] = set()
         self.utf8 = True
         position, skipping, final = sheet.data_start, False, False
         turns = cycle(sizes)
         size = next(turns)
-        while not final:
+        while not (final and position == len(data)):
             final = position + size >= len(data)
             window = data[position : position + size]
-            read = read_rows(window, sheet, final=final, skipping=skipping, limits=Limits(record_bytes=longest))
+            read = read_rows(window, sheet, final=final, skipping=skipping, limits=limits)
             if not read.consumed and not final:
                 size *= 2
                 continue
@@ -75,6 +77,10 @@ def check(data: bytes, sizes: Sequence[int], *, longest: int = LONGEST) -> None:
     rows, too_long = by_csv(data, longest)
     assert (reading.rows, reading.too_long) == (rows, too_long)
     assert reading.utf8 == Reading(data, [len(data) + 1], longest=longest).utf8
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sheet_module, "_PIECE_BYTES", 16)
+        few = Reading(data, [len(data) + 1], longest=longest, rows=2)
+    assert (few.rows, few.too_long) == (rows, too_long)
     converted = reference.convert(data)[0]
     if not too_long:
         assert reading.utf8 == text.is_utf8(converted)
@@ -119,6 +125,13 @@ FILES = {
     "long rows": H + b"x" * 300 + b",a\nA,a\n" + b'"' + b"y\n" * 200 + b'",b\nB,b\n',
     "a long row at the end": H + b"A,a\n" + "ä".encode() * 300,
 }
+
+
+def test_window_of_very_short_rows_ends_early() -> None:
+    data = b"a\n" * 2_000_000
+    read = read_rows(data, sheet_of(H), final=True)
+    assert Limits().window_rows <= len(read.rows) < 2 * Limits().window_rows + 100_000
+    assert read.consumed == 2 * len(read.rows)
 
 
 @pytest.mark.parametrize("longest", [LONGEST, 250, 20, 3])
