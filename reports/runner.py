@@ -12,11 +12,14 @@ from django.core.files.storage import default_storage
 from django.db import DatabaseError, close_old_connections, connection
 
 from accounts import logcontext, metrics, spans
+from accounts.errors import Refusal
 from reports import checkpoints, events, lifecycle, results, splits, stopping
 from reports.engine import EngineError
 from reports.lifecycle import Claim, ClaimLost
 from reports.pipelines import FoldedWindow, pipeline_for
 from reports.windows import Folded, Interrupted, Windows
+from salesagg.core import disk
+from uploads import lifecycle as uploads
 from uploads.reader import PartChanged, PartLost
 from uploads.storage import StorageAway, is_full
 
@@ -81,6 +84,11 @@ def _run(claim: Claim, lease: "_Lease") -> None:
     if job is None:
         raise ClaimLost
     logcontext.note(request=job.request_id, upload=job.upload_id)
+    try:
+        uploads.check_not_over_quota(job.owner)
+    except Refusal as refusal:
+        lifecycle.fail(claim, code=refusal.code, message=refusal.message)
+        return
     turn = _Turn(claim, lease)
     with Windows(job, turn.check) as windows:
         turn.windows = windows
@@ -100,6 +108,7 @@ def _fold_all(claim: Claim, turn: "_Turn", windows: Windows) -> None:
     """Fold and commit window after window, until there is none now. Raises `_Left`."""
     while True:
         turn.check_claim()
+        disk.check()
         folded = windows.next()
         if folded is None:
             return
@@ -174,9 +183,10 @@ def _commit(claim: Claim, folded: Folded) -> FoldedWindow:
     """Commit a folded window, and return it as it turned out."""
     settled = folded.window
     stored: list[str] = []
+    rejected_bytes = 0
 
     def window() -> lifecycle.Window:
-        nonlocal settled
+        nonlocal settled, rejected_bytes
         if settled.settle is not None:
             settled = settled.settle()
         assert settled.context is not None
@@ -184,6 +194,7 @@ def _commit(claim: Claim, folded: Folded) -> FoldedWindow:
             lines = b"".join([settled.header, *settled.rejected])
             name = results.store_rejected(lines, job_id=claim.job_id, token=claim.token, start=folded.start)
             stored.append(name)
+            rejected_bytes = len(lines)
         return lifecycle.Window(
             start=folded.start,
             end=folded.end,
@@ -194,6 +205,7 @@ def _commit(claim: Claim, folded: Folded) -> FoldedWindow:
             context=settled.context,
             rejected_name="".join(stored),
             rejected_rows=len(settled.rejected),
+            rejected_bytes=rejected_bytes,
         )
 
     with _files(stored), spans.window_step("commit"):
@@ -205,6 +217,7 @@ def _commit(claim: Claim, folded: Folded) -> FoldedWindow:
 
 def _finish(claim: Claim) -> None:
     """Make the result of a job whose file is folded to its end."""
+    disk.check()
     job = claim.rows().first()
     if job is None:
         raise ClaimLost
@@ -214,7 +227,8 @@ def _finish(claim: Claim) -> None:
     with _files(result.files):
         for record in result.records:
             lifecycle.write(claim, record)
-        lifecycle.complete(claim, **result.fields)
+        stored_bytes = sum(default_storage.size(name) for name in result.files)
+        lifecycle.complete(claim, stored_bytes=stored_bytes, **result.fields)
     results.remove_strays(job.pk, keep=result.files)
 
 

@@ -28,6 +28,7 @@ _ERRORS: dict[str, Promise] = {
     "upload_expired": _("The upload was not finished in time. Upload the file again."),
     "upload_damaged": _("Some of the file's bytes are damaged or missing in the storage. Upload the file again."),
     "upload_changed": _("The file was changed or removed in the storage after it had been imported. Import it again."),
+    "quota_exceeded": _("You have stored more than your quota. Remove reports, then retry."),
     "worker_lost": _("Processing stopped unexpectedly several times at the same place. Retry, or ask the operator."),
 }
 

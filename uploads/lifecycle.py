@@ -1,6 +1,7 @@
 """What happens to an upload besides its parts: creation, its length told late, cancelling, expiry, removal."""
 
 import logging
+from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from django.conf import settings
@@ -31,6 +32,10 @@ STORED = (State.RECEIVING, State.COMPLETE)
 # by their bytes alone, so that small files count what people see.
 PART_COST_BYTES = 4096
 FREE_PARTS = 16
+
+
+# Functions that return how many more bytes an owner stores. Other apps add theirs when they are ready.
+also_stored: list[Callable[[User], int]] = []
 
 
 def create(owner: User, *, length: int | None, metadata: str = "", keep: bool = False) -> Upload:
@@ -156,7 +161,7 @@ def stored_by(owner: User) -> int:
     parts_cost = (F("part_count") - FREE_PARTS) * PART_COST_BYTES
     reserved = Greatest(Coalesce(F("length"), F("offset")), parts_cost)
     kept = owner.uploads.filter(state__in=STORED)
-    return kept.aggregate(used=Sum(reserved))["used"] or 0
+    return (kept.aggregate(used=Sum(reserved))["used"] or 0) + sum(more(owner) for more in also_stored)
 
 
 def growth(upload: Upload, *, by: int) -> int:
@@ -190,6 +195,15 @@ def check_length(length: int) -> None:
     if length > settings.MAX_UPLOAD_BYTES:
         largest = size(settings.MAX_UPLOAD_BYTES)
         raise Refusal("too_large", _("Files may have at most %(largest)s.") % {"largest": largest}, status=413)
+
+
+def check_not_over_quota(owner: User) -> None:
+    """Raise `Refusal` (413) when `owner` already stores more than the quota, by results that are larger than files."""
+    used = stored_by(owner)
+    if used > settings.QUOTA_BYTES:
+        message = _("You have stored %(used)s of %(quota)s. Remove reports first.")
+        sizes = {"used": size(used), "quota": size(settings.QUOTA_BYTES)}
+        raise Refusal("quota_exceeded", message % sizes, status=413)
 
 
 def check_quota(owner: User, *, more: int) -> None:

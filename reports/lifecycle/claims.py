@@ -45,6 +45,7 @@ class Window:
     context: Mapping[str, Any]
     rejected_name: str = ""
     rejected_rows: int = 0
+    rejected_bytes: int = 0
 
 
 @dataclass(frozen=True)
@@ -114,6 +115,7 @@ def commit_window(claim: Claim, settle: Window | Callable[[], Window]) -> Window
                 rows=F("rows") + window.rows,
                 bad_rows=F("bad_rows") + window.bad_rows,
                 context=window.context,
+                stored_bytes=F("stored_bytes") + window.rejected_bytes,
                 attempt=1,
                 lease_until=lease_end(),
                 version=F("version") + 1,
@@ -185,12 +187,13 @@ def write(claim: Claim, record: Callable[[], object]) -> None:
         record()
 
 
-def complete(claim: Claim, **fields: Any) -> None:
-    """End the job with its result: `fields` of the job, all else having been written.
+def complete(claim: Claim, *, stored_bytes: int = 0, **fields: Any) -> None:
+    """End the job with its result: `fields` of the job, and the size of its files, all else having been written.
 
     Raises `ClaimLost`, having written nothing, also when cancelling was asked for first.
     """
     with transaction.atomic():
+        fields["stored_bytes"] = F("stored_bytes") + stored_bytes
         if not finish(claim.job_id, claim.rows().filter(cancel_requested=False), Status.COMPLETED, **fields):
             raise ClaimLost
         checkpoints.remove(claim.job_id)

@@ -18,17 +18,23 @@ from reports.lifecycle.queue import free, hint_if_runnable
 from reports.models import OPEN, Job
 from reports.models.jobs import DEFAULT_KIND
 from salesagg.core import disk
+from uploads import lifecycle as uploads
 from uploads.models import Upload
+from uploads.storage import StorageFull
 
 Status = Job.Status
 
 
 def create(upload: Upload, *, kind: str = DEFAULT_KIND, options: Mapping[str, Any] | None = None) -> Job:
-    """A new job over `upload`, for its owner. Raises `Refusal` (429) when too many of theirs have not ended.
+    """A new job over `upload`, for its owner.
+
+    Raises `Refusal`: 429 when too many of theirs have not ended, 507 when the disk is nearly full.
 
     To be called in a transaction that holds the owner's row or the upload's, so that the limit is one.
     """
     check_open_jobs(upload.owner)
+    if disk.is_low():
+        raise StorageFull
     job = Job.objects.create(
         owner=upload.owner, upload=upload, kind=kind, options=dict(options or {}), request_id=logcontext.request_id()
     )
@@ -69,9 +75,15 @@ def cancel(job: Job) -> None:
 
 
 def retry(job: Job) -> None:
-    """Run a failed or cancelled job again, from its last checkpoint. Raises `Refusal` (404, 409, 410, 429)."""
+    """Run a failed or cancelled job again, from its last checkpoint.
+
+    Raises `Refusal` (404, 409, 410, 413, 429, 507).
+    """
+    if disk.is_low():
+        raise StorageFull
     with transaction.atomic():
         owner, _upload = _hold_file(job.upload)
+        uploads.check_not_over_quota(owner)
         # As it is now: it may have ended since it was loaded, and would be one too many then.
         reload(job)
         if job.is_finished:
@@ -97,16 +109,17 @@ def retry(job: Job) -> None:
 
 
 def process(upload: Upload, options: Mapping[str, Any], *, kind: str = DEFAULT_KIND) -> Job:
-    """A job over a file that is there already, with these options. Raises `Refusal` (410, 429)."""
+    """A job over a file that is there already, with these options. Raises `Refusal` (410, 413, 429, 507)."""
     with transaction.atomic():
-        _owner, there = _hold_file(upload)
+        owner, there = _hold_file(upload)
+        uploads.check_not_over_quota(owner)
         return create(there, kind=kind, options=options)
 
 
 def run_again(job: Job, options: Mapping[str, Any], *, kind: str = "") -> Job:
     """A new job over the same file with these options, perhaps of another kind; the old one stays as it is.
 
-    Raises `Refusal` (410, 429).
+    Raises `Refusal` (410, 413, 429, 507).
     """
     return process(job.upload, options, kind=kind or job.kind)
 

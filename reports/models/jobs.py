@@ -66,6 +66,11 @@ class Job(models.Model):
     error_code = models.CharField(max_length=40, blank=True)
     error = models.TextField(blank=True, help_text="In plain words, for the owner.")
     result_name = models.CharField(max_length=255, blank=True, help_text="The result CSV in the storage.")
+    stored_bytes = models.BigIntegerField(
+        default=0,
+        db_default=0,
+        help_text="Bytes of the result and of rejected rows.",
+    )
     departments = models.IntegerField(null=True, help_text="How many the result has.")
     total = models.TextField(blank=True, help_text="The sales of all departments, in decimal digits.")
     encoding = models.CharField(max_length=16, blank=True, help_text="What the file was read as.")

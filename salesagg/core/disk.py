@@ -7,6 +7,7 @@ disk was full, and the one thing that would have made room, deleting files, fail
 PostgreSQL and S3 look after their disks by themselves.
 """
 
+import errno
 import logging
 import os
 import shutil
@@ -35,9 +36,13 @@ def is_exhausted() -> bool:
 
 
 def check() -> None:
-    """Raise `OSError` when one of the disks is nearly full; for the check of readiness."""
+    """Raise `OSError` (ENOSPC) when one of the disks is nearly full.
+
+    The check of readiness asks, and a worker before it stores anything. Failure story: jobs of one account filled the
+    disk to its last byte, the reserve too, and another account could not even delete.
+    """
     if is_low():
-        raise OSError(f"less than {settings.MIN_FREE_BYTES} bytes (MIN_FREE_BYTES) are free")
+        raise OSError(errno.ENOSPC, f"less than {settings.MIN_FREE_BYTES} bytes (MIN_FREE_BYTES) are free")
 
 
 def keep_reserve() -> None:
