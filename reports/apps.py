@@ -8,8 +8,6 @@ class ReportsConfig(AppConfig):
 
     def ready(self) -> None:
         from accounts import holdings as accounts_holdings
-        from reports import holdings, quota, receivers, worker  # noqa: F401  (they connect signals)
-        from uploads import lifecycle
+        from reports import holdings, receivers, worker  # noqa: F401  (they connect signals)
 
         accounts_holdings.register(holdings)
-        lifecycle.also_stored.append(quota.beyond_files)

@@ -6,6 +6,7 @@ ahead and is not committed is as if it had never been.
 """
 
 import copy
+import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from types import TracebackType
@@ -20,6 +21,14 @@ from reports.sources import Data
 from reports.splits import Ahead
 from uploads.reader import PartChanged, PartLost
 from uploads.storage import StorageAway
+
+# Windows begin small and grow while they are folded quickly. Nothing can interrupt the folding of a window: 32 MiB of
+# numbers that the kernel leaves to Python took a minute, in which the job was neither cancelled nor took turns.
+FIRST_BYTES = 2 * 1024 * 1024
+LEAST_BYTES = 64 * 1024
+QUICK_SECONDS, SLOW_SECONDS = 0.5, 2.0
+# About so many lines at most are folded at a time: each bad one takes 100 bytes, although it may have one in the file.
+MOST_LINES = 2_000_000
 
 
 class Interrupted(Exception):
@@ -36,6 +45,14 @@ class Folded:
     window: FoldedWindow
 
 
+def _shortened(data: Data) -> Data:
+    """The beginning of `data` with at most `MOST_LINES` lines or so; the next window begins behind what it consumes."""
+    start = data.data
+    while start.count(b"\n") + start.count(b"\r") > MOST_LINES:
+        start = start[: len(start) // 2]
+    return data if len(start) == len(data.data) else Data(start, final=False)
+
+
 class Windows:
     """The windows of `job` from its position on.
 
@@ -47,7 +64,8 @@ class Windows:
         self._pause = pause
         self._pipeline = pipeline_for(job.kind)
         self._source = sources.open_source(job, limits())
-        self._size = self._pipeline.window_bytes
+        self._usual = min(FIRST_BYTES, self._pipeline.window_bytes)
+        self._size = self._usual
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="fold-ahead")
         self._ahead: tuple[Data, Future[FoldedWindow]] | None = None
         self._failed_ahead: Exception | None = None
@@ -142,11 +160,22 @@ class Windows:
         if data is not None and data.final and not data.data and self._job.context is not None:
             self.at_end = True
             return None
-        return data
+        # A window was enlarged because not even one record ended in it.
+        return data if data is None or self._size > self._usual else _shortened(data)
 
     def _fold(self, data: Data) -> FoldedWindow:
+        began = time.monotonic()
         with spans.window_step("fold", job=self._job.pk):
-            return self._pipeline.fold(data.data, self._job, final=data.final)
+            window = self._pipeline.fold(data.data, self._job, final=data.final)
+        self._adapt(time.monotonic() - began)
+        return window
+
+    def _adapt(self, seconds: float) -> None:
+        """Choose the size of the next windows by how long this one took."""
+        if seconds < QUICK_SECONDS:
+            self._usual = min(2 * self._usual, self._pipeline.window_bytes)
+        elif seconds > SLOW_SECONDS:
+            self._usual = max(self._usual // 4, min(LEAST_BYTES, self._pipeline.window_bytes))
 
     def _advance(self, window: FoldedWindow) -> Folded:
         assert self._source is not None
@@ -155,5 +184,5 @@ class Windows:
         job.position, job.bytes_done = self._source.position, max(self._source.bytes_done, job.bytes_done)
         job.context = window.context
         job.rows += window.rows
-        self._size = self._pipeline.window_bytes
+        self._size = self._usual
         return Folded(start, job.position, job.bytes_done, window)

@@ -1,7 +1,6 @@
 """What happens to an upload besides its parts: creation, its length told late, cancelling, expiry, removal."""
 
 import logging
-from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from django.conf import settings
@@ -11,7 +10,7 @@ from django.db.models.functions import Coalesce, Greatest
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from accounts import audit
+from accounts import audit, holdings
 from accounts.acts import Act
 from accounts.errors import Refusal
 from accounts.models import User
@@ -32,10 +31,6 @@ STORED = (State.RECEIVING, State.COMPLETE)
 # by their bytes alone, so that small files count what people see.
 PART_COST_BYTES = 4096
 FREE_PARTS = 16
-
-
-# Functions that return how many more bytes an owner stores. Other apps add theirs when they are ready.
-also_stored: list[Callable[[User], int]] = []
 
 
 def create(owner: User, *, length: int | None, metadata: str = "", keep: bool = False) -> Upload:
@@ -161,7 +156,7 @@ def stored_by(owner: User) -> int:
     parts_cost = (F("part_count") - FREE_PARTS) * PART_COST_BYTES
     reserved = Greatest(Coalesce(F("length"), F("offset")), parts_cost)
     kept = owner.uploads.filter(state__in=STORED)
-    return (kept.aggregate(used=Sum(reserved))["used"] or 0) + sum(more(owner) for more in also_stored)
+    return kept.aggregate(used=Sum(reserved))["used"] or 0
 
 
 def growth(upload: Upload, *, by: int) -> int:
@@ -199,7 +194,7 @@ def check_length(length: int) -> None:
 
 def check_not_over_quota(owner: User) -> None:
     """Raise `Refusal` (413) when `owner` already stores more than the quota, by results that are larger than files."""
-    used = stored_by(owner)
+    used = holdings.usage(owner)
     if used > settings.QUOTA_BYTES:
         message = _("You have stored %(used)s of %(quota)s. Remove reports first.")
         sizes = {"used": size(used), "quota": size(settings.QUOTA_BYTES)}
@@ -212,7 +207,7 @@ def check_quota(owner: User, *, more: int) -> None:
     The check holds only while the caller holds the owner's row."""
     if more <= 0:
         return
-    used = stored_by(owner)
+    used = holdings.usage(owner)
     if used + more > settings.QUOTA_BYTES:
         raise Refusal(
             "quota_exceeded",

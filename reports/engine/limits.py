@@ -32,7 +32,7 @@ class Limits:
     digit_bytes: int = 16 * MIB
     unpack_ratio: int = 200
     rejected_rows: int = 1_000_000
-    padding_bytes: int = 32 * MIB
+    padding_bytes: int = 128 * MIB
     window_rows: int = 100_000
 
     def listed_rows(self, width: int) -> int:

@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 from django.core.files.storage import default_storage
 
+from accounts import holdings
 from accounts.errors import Refusal
 from accounts.models import User
 from reports import lifecycle, runner
 from reports.models import Job, RejectedRows
 from salesagg.core import disk
 from tests.files import sales_csv
-from uploads import lifecycle as uploads
 from uploads.storage import StorageFull
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -32,18 +32,18 @@ def test_result_that_is_smaller_than_its_file_costs_nothing(finished: Finished, 
     data = sales_csv(200)
     job = finished(data)
     assert job.stored_bytes == stored_files(job) > 0
-    assert uploads.stored_by(user) == len(data)
+    assert holdings.usage(user) == len(data)
 
 
 def test_each_report_of_a_packed_file_counts_what_it_stores(finished: Finished, user: User) -> None:
     job = finished(PACKED, name="sales.csv.gz")
     assert job.stored_bytes == stored_files(job) > 100 * len(PACKED)
-    assert uploads.stored_by(user) == job.stored_bytes
+    assert holdings.usage(user) == job.stored_bytes
     again = lifecycle.run_again(job, {})
     runner.run_all()
-    assert uploads.stored_by(user) == 2 * job.stored_bytes
+    assert holdings.usage(user) == 2 * job.stored_bytes
     lifecycle.delete(again)
-    assert uploads.stored_by(user) == job.stored_bytes
+    assert holdings.usage(user) == job.stored_bytes
 
 
 def test_file_is_not_processed_again_over_the_quota(finished: Finished, settings: Any) -> None:

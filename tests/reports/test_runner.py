@@ -15,8 +15,9 @@ from django.conf import settings
 from django.core.files.storage import default_storage
 from django.db.backends.signals import connection_created
 
+from accounts import metrics
 from accounts.models import User
-from reports import checkpoints, downloads, lifecycle, results, runner, sources, stopping
+from reports import checkpoints, downloads, lifecycle, results, runner, sources, stopping, windows
 from reports.engine import Partial
 from reports.models import Checkpoint, DepartmentTotal, Job
 from reports.pipelines import FoldedWindow, pipeline_for
@@ -101,14 +102,58 @@ def test_a_worker_that_died_is_succeeded_from_the_last_checkpoint(make_upload: M
         held = lifecycle.claim()
         assert held is not None
         job = held.rows().select_related("upload").get()
-        with Windows(job) as windows:
-            folded = windows.next()
+        with Windows(job) as opened:
+            folded = opened.next()
             assert folded is not None
             runner._commit(held, folded)
         Job.objects.update(lease_until=None)
     assert Job.objects.get().bytes_done > 3 * 1900
     runner.run_all()
     check_against_reference(Job.objects.get(), data)
+
+
+def sizes_of_windows(job: Job) -> list[int]:
+    sizes = []
+    with Windows(job) as found:
+        while (folded := found.next()) is not None:
+            sizes.append(folded.end - folded.start)
+    return sizes
+
+
+def test_windows_grow_while_they_are_folded_quickly(
+    make_job: Callable[..., Job], settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.WINDOW_BYTES = 8000
+    monkeypatch.setattr(windows, "FIRST_BYTES", 1000)
+    sizes = sizes_of_windows(make_job(sales_csv(1000)))
+    assert [round(size, -3) for size in sizes[:5]] == [1000, 2000, 4000, 8000, 8000]
+
+
+def test_windows_shrink_while_they_are_folded_slowly(
+    make_job: Callable[..., Job], settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A window of numbers that only Python can read takes a minute, in which the job cannot be cancelled."""
+    settings.WINDOW_BYTES = 8000
+    monkeypatch.setattr(windows, "LEAST_BYTES", 500)
+    for limit in ("QUICK_SECONDS", "SLOW_SECONDS"):
+        monkeypatch.setattr(windows, limit, -1.0)
+    sizes = sizes_of_windows(make_job(sales_csv(1000)))
+    assert [round(size, -2) for size in sizes[:5]] == [8000, 2000, 500, 500, 500]
+
+
+def test_windows_of_very_short_lines_end_early(finished: Finished, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each bad line of one byte takes a hundred in memory."""
+    monkeypatch.setattr(windows, "MOST_LINES", 100)
+    found: list[int] = []
+
+    def note(_size: int, *, rows: int, bad_rows: int) -> None:
+        found.append(rows)
+
+    monkeypatch.setattr(metrics, "note_window", note)
+    data = b"Department,Sales\nToys,1\n" + b"a\r\n" * 1000 + b'"' + b"\n" * 500 + b'",2\nToys,3\n'
+    check_against_reference(finished(data), data)
+    assert sum(found) == 1003
+    assert max(found) <= 100
 
 
 def test_names_with_a_nul_are_kept_in_the_result_and_told_without_it(finished: Finished) -> None:

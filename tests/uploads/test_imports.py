@@ -166,9 +166,7 @@ def test_symbolic_links_are_not_followed(ask: Any, user: User, where: str, tmp_p
     assert ask(f"imports/{user.pk}/{name}").status_code == 404
 
 
-def test_file_that_becomes_a_link_after_its_import_is_not_read(
-    ask: Any, user: User, tmp_path: Path, files: Path
-) -> None:
+def test_file_that_becomes_a_link_is_not_read(ask: Any, user: User, tmp_path: Path, files: Path) -> None:
     own = files / "imports" / str(user.pk)
     own.mkdir(parents=True)
     (own / "sales.csv").write_bytes(DATA)
