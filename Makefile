@@ -1,5 +1,5 @@
 # make run    set everything up and serve the app at http://localhost:8000
-# make test   set everything up and run every check and test
+# make test   set everything up and run the checks and tests
 # The rest is for people who change the code; see docs/development.md.
 
 PYTHON   ?= python3
@@ -22,12 +22,21 @@ endif
 # Translations, as Django reads them. GNU gettext is needed only to write them anew (make messages).
 TEXTS := $(patsubst %.po,%.mo,$(wildcard salesagg/locale/*/LC_MESSAGES/*.po))
 
-.PHONY: run test check audit pytest test-faults soak coverage bench load screenshots messages stubs lock clean
+.PHONY: run test test-all test-times check audit test-faults soak coverage bench load screenshots messages stubs lock clean
 
 run: $(VENV)/.run node_modules/.installed $(TEXTS)
 	@exec $(BIN)/python manage.py serve
 
-test: $(VENV)/.dev node_modules/.dev $(TEXTS) check pytest
+# What each change needs, in minutes. The rest is for what is to be called done, and for releases.
+test: $(VENV)/.dev node_modules/.dev $(TEXTS)
+	@$(BIN)/python -m tests.suite
+
+test-all: $(VENV)/.dev node_modules/.dev $(TEXTS)
+	@$(BIN)/python -m tests.suite --all
+
+# As `make test`, and lists all tests over five seconds; for a quiet machine.
+test-times: $(VENV)/.dev node_modules/.dev $(TEXTS)
+	@$(BIN)/python -m tests.suite --times
 
 check: $(VENV)/.dev node_modules/.dev $(TEXTS)
 	$(BIN)/ruff format --check .
@@ -41,17 +50,6 @@ audit: $(VENV)/.dev
 	$(BIN)/pip-audit --strict --disable-pip --no-deps -r requirements.txt
 	$(BIN)/pip-audit --strict --disable-pip --no-deps -r requirements-fast.txt -r requirements-observe.txt
 	$(NPM) audit --omit=dev
-
-# In one process; on PostgreSQL and Redis, but for what asks neither; with processes that are killed; as
-# docker-compose.yml deploys it, one site for all; in a browser. Apart from each other, since the browser's event loop
-# and Django's database do not share a thread.
-pytest: $(VENV)/.dev node_modules/.dev $(TEXTS)
-	$(PYTEST) -n $(TESTERS) --ignore=tests/e2e --ignore=tests/faults --ignore=tests/load --ignore=tests/deploy/test_rehearsal.py
-	$(PYTEST) -n $(TESTERS) --services --ignore=tests/reports/engine --ignore=tests/uploads/test_s3.py \
-	  --ignore=tests/uploads/test_ranges.py tests/accounts tests/uploads tests/reports
-	$(PYTEST) -n $(TESTERS) tests/faults tests/load
-	$(PYTEST) tests/deploy/test_rehearsal.py
-	$(PYTEST) -n $(TESTERS) tests/e2e
 
 # Everything that may fail, with real processes: the table is in tests/faults/__init__.py. In full: larger files, and
 # where luck decides, many rounds.

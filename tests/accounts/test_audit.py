@@ -21,7 +21,7 @@ from tests.conftest import PASSWORD, MakeUpload, b64, bound_to
 from tests.files import HEADER
 from tests.uploads.conftest import Tus
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.services]
 DATA = HEADER.encode() + b"Toys,2024-01-01,3\nToys,never,1\n"
 CUSTOMERS = b"name,email,company\nAda,ada@example.org,Engines\n"
 PAGE = "/account/activity/"

@@ -14,6 +14,8 @@ from accounts.cache import RedisCache
 from salesagg import backends
 from tests.services import Redis
 
+pytestmark = pytest.mark.services
+
 
 @pytest.fixture
 def redis(tmp_path: Path) -> Iterator[Redis]:

@@ -24,7 +24,7 @@ from tests.conftest import PASSWORD, MakeUpload
 from tests.files import HEADER, sales_csv
 from uploads.models import Upload
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.services]
 DELETE = "/account/delete"
 DATA = HEADER.encode() + b"Toys,2024-01-01,3\nToys,never,1\n"
 CUSTOMERS = b"name,email,company\n" + b"".join(b"C,c%d@example.org,C\n" % each for each in range(5)) + b"?,?,?\n"

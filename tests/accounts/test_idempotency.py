@@ -20,7 +20,7 @@ from accounts.errors import Refusal
 from accounts.idempotency import Answer
 from accounts.models import ApiToken, IdempotentRequest, User
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.services]
 
 
 class Made(Out):

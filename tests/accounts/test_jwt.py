@@ -20,7 +20,7 @@ from accounts.models import AuditEntry, User
 from tests.accounts.conftest import text
 from tests.conftest import PASSWORD
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.services]
 
 AUTH = "/api/auth/app/v1/"
 JOBS = "/api/jobs"

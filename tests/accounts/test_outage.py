@@ -8,6 +8,8 @@ from django.db import InterfaceError, OperationalError, ProgrammingError
 
 from accounts.outage import is_database_away
 
+pytestmark = pytest.mark.services
+
 
 def raised_by(database: sqlite3.Connection, sql: str) -> OperationalError:
     """As Django raises it."""

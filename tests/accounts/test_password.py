@@ -14,7 +14,7 @@ from accounts.models import User
 from tests.accounts.conftest import text
 from tests.conftest import PASSWORD
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.services]
 NEW = "another long phrase"
 
 

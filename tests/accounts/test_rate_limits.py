@@ -10,7 +10,7 @@ from accounts import ratelimit, tokens
 from accounts.models import ApiToken, User
 from salesagg import backends
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.services]
 JOBS = "/api/jobs"
 # Twenty seconds into a minute.
 NOW = 1_800_000_020.0

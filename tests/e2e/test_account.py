@@ -75,6 +75,7 @@ def test_a_token_is_made_copied_used_and_revoked(signed_up: Page, address: str) 
     assert create_upload(address, token) == 401
 
 
+@pytest.mark.deep
 def test_the_language_is_changed_and_changed_back(signed_up: Page, address: str) -> None:
     page = signed_up
     page.goto(f"{address}/account/")
@@ -92,6 +93,7 @@ def test_the_language_is_changed_and_changed_back(signed_up: Page, address: str)
     expect(page.get_by_label("Mail me when a report is done")).to_be_checked()
 
 
+@pytest.mark.deep
 def test_a_session_elsewhere_is_signed_out(signed_up: Page, address: str, browser: Browser, tmp_path: Path) -> None:
     page = signed_up
     elsewhere = browser.new_context(user_agent="Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0")
@@ -110,6 +112,7 @@ def test_a_session_elsewhere_is_signed_out(signed_up: Page, address: str, browse
     elsewhere.close()
 
 
+@pytest.mark.deep
 def test_ones_data_is_taken_home_and_then_deleted_with_the_account(
     signed_up: Page, address: str, tmp_path: Path
 ) -> None:

@@ -6,7 +6,7 @@ from playwright.sync_api import Page, expect
 from tests.e2e.axe import assert_accessible
 
 
-@pytest.mark.parametrize("width", [1200, 390])
+@pytest.mark.parametrize("width", [pytest.param(1200, marks=pytest.mark.deep), 390])
 def test_it_tells_what_was_done_to_everybody_on_any_screen(signed_up: Page, address: str, width: int) -> None:
     page = signed_up
     page.set_viewport_size({"width": width, "height": 900})

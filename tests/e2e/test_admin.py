@@ -95,6 +95,7 @@ def test_an_operator_finds_a_job_and_retries_runs_again_and_deletes_it(operator:
         expect(page.get_by_role("searchbox").or_(page.get_by_role("textbox")).first).to_be_visible()
 
 
+@pytest.mark.deep
 def test_the_operations_page_follows_a_job_without_being_reloaded(
     operator: Page, address: str, token: str, tmp_path: Path
 ) -> None:
@@ -129,6 +130,7 @@ def test_the_operations_page_follows_a_job_without_being_reloaded(
     assert page.evaluate("() => window.notReloaded")
 
 
+@pytest.mark.deep
 def test_the_operations_page_says_when_it_is_not_up_to_date(
     operator: Page, address: str, expected_trouble: list[str]
 ) -> None:
@@ -143,6 +145,7 @@ def test_the_operations_page_says_when_it_is_not_up_to_date(
     expect(status).to_contain_text("Live", timeout=15_000)
 
 
+@pytest.mark.deep
 def test_the_operations_page_asks_nothing_while_nobody_looks(operator: Page, address: str, requests: list[str]) -> None:
     page = operator
     page.clock.install()
@@ -161,6 +164,7 @@ def test_the_operations_page_asks_nothing_while_nobody_looks(operator: Page, add
         page.evaluate(show, False)
 
 
+@pytest.mark.deep
 def test_whoever_is_logged_out_meanwhile_is_told(operator: Page, address: str) -> None:
     page = operator
     page.goto(f"{address}{OPERATIONS}")

@@ -140,6 +140,7 @@ def test_it_saves_the_result_in_every_format_and_the_rejected_rows(client: Clien
     assert sorted(one.name for one in tmp_path.iterdir() if "part" in one.name.split(".")) == []
 
 
+@pytest.mark.deep
 def test_as_json_it_prints_one_object_and_nothing_else(client: Client, small: Path, tmp_path: Path) -> None:
     output = tmp_path / "totals.csv"
     done = client("upload", small, "--json", "--output", output)
@@ -156,6 +157,7 @@ def test_strict_minds_rejected_rows(client: Client, small: Path, tmp_path: Path)
     assert client("upload", clean, "--strict", "--quiet").returncode == 0
 
 
+@pytest.mark.deep
 def test_columns_and_amounts_can_be_chosen(client: Client, tmp_path: Path) -> None:
     path = tmp_path / "shop.csv"
     path.write_text("Region,Day,Takings\nNorth,1/2/24,1.50\nSouth,2/2/24,-0.25\n")
@@ -177,6 +179,7 @@ def customers(tmp_path: Path) -> Path:
 AS_CUSTOMERS = ("--kind", "customers", "--column", "name=Contact person")
 
 
+@pytest.mark.deep
 def test_customers_are_imported_counted_and_taken_back(
     client: Client, env: dict[str, str], customers: Path, tmp_path: Path
 ) -> None:
@@ -235,6 +238,7 @@ def test_a_report_cannot_be_undone(client: Client, small: Path) -> None:
     assert (done.returncode, done.stderr) == (4, "error: Only an import can be undone.\n")
 
 
+@pytest.mark.deep
 def test_an_import_that_was_cancelled_says_what_stays(
     client: Client, env: dict[str, str], site: Site, customers: Path
 ) -> None:
@@ -276,6 +280,7 @@ def test_a_failed_job_is_told_with_its_reason(client: Client, tmp_path: Path) ->
     assert not (tmp_path / "none.csv").exists()
 
 
+@pytest.mark.deep
 def test_a_file_whose_job_has_failed_is_not_sent_to_its_end(env: dict[str, str], address: str, tmp_path: Path) -> None:
     """The job of a file that is no table fails with its first window, of 32 MiB."""
     path = tmp_path / "wrong.csv"
@@ -321,6 +326,7 @@ def test_a_token_for_reading_may_look_but_not_send(client: Client, site: Site, s
     assert done.returncode == 3
 
 
+@pytest.mark.deep
 def test_a_refusal_is_told_with_its_reason(client: Client, small: Path) -> None:
     done = client("upload", small, "--department", "x", "--sales", "x")
     assert done.returncode == 4
@@ -368,6 +374,7 @@ def test_a_password_of_the_user_for_this_host_does_not_replace_the_token(
     assert (done.returncode, done.stderr) == (0, "")
 
 
+@pytest.mark.deep
 def test_it_goes_on_after_the_connection_broke(client: Client, address: str, path: Path, tmp_path: Path) -> None:
     cable = Cable(port_of(address), cut_after=SIZE // 2)
     try:
@@ -398,6 +405,7 @@ def test_killed_in_the_middle_it_goes_on_where_it_stopped(
     assert _totals_in(output) == totals_by_csv(path)[0]
 
 
+@pytest.mark.deep
 def test_killed_while_it_waited_it_fetches_the_result_without_sending_again(
     client: Client, env: dict[str, str], small: Path, tmp_path: Path
 ) -> None:
@@ -414,6 +422,7 @@ def test_killed_while_it_waited_it_fetches_the_result_without_sending_again(
     assert json.loads(client("upload", small, "--json").stdout)["jobId"] != job["jobId"]
 
 
+@pytest.mark.deep
 def test_a_file_that_has_changed_is_sent_anew(client: Client, env: dict[str, str], dam: Dam, path: Path) -> None:
     process = held_back(env, dam, path)
     process.kill()
@@ -427,6 +436,7 @@ def test_a_file_that_has_changed_is_sent_anew(client: Client, env: dict[str, str
     assert json.loads(done.stdout)["processedRows"] == totals_by_csv(path)[1]
 
 
+@pytest.mark.deep
 def test_an_upload_that_is_no_more_is_begun_anew(client: Client, env: dict[str, str], dam: Dam, path: Path) -> None:
     process = held_back(env, dam, path)
     process.kill()
@@ -444,6 +454,7 @@ def test_an_upload_that_is_no_more_is_begun_anew(client: Client, env: dict[str, 
     assert json.loads(done.stdout)["jobId"] != job["jobId"]
 
 
+@pytest.mark.deep
 def test_a_file_that_changes_while_it_is_sent_is_not_taken(env: dict[str, str], dam: Dam, path: Path) -> None:
     process = held_back(env, dam, path)
     with path.open("r+b") as file:
@@ -456,6 +467,7 @@ def test_a_file_that_changes_while_it_is_sent_is_not_taken(env: dict[str, str], 
     assert wait_until(lambda: api(env, f"jobs/{job['jobId']}")["status"] == "cancelled", what="the end of the job")
 
 
+@pytest.mark.deep
 def test_a_job_that_is_cancelled_meanwhile_is_told(env: dict[str, str], dam: Dam, path: Path) -> None:
     process = held_back(env, dam, path)
     api(env, f"jobs/{latest_job(env)['jobId']}/cancel", "POST")
@@ -473,6 +485,7 @@ def interruptible() -> Iterator[None]:
     signal.signal(signal.SIGINT, before)
 
 
+@pytest.mark.deep
 @pytest.mark.usefixtures("interruptible")
 def test_interrupted_it_says_how_to_go_on(env: dict[str, str], dam: Dam, path: Path) -> None:
     process = held_back(env, dam, path)
@@ -482,6 +495,7 @@ def test_interrupted_it_says_how_to_go_on(env: dict[str, str], dam: Dam, path: P
     assert errors == "Interrupted. The same command goes on where this one stopped.\n"
 
 
+@pytest.mark.deep
 def test_at_a_terminal_it_shows_how_far_it_is(env: dict[str, str], path: Path) -> None:
     ours, theirs = pty.openpty()
     process = subprocess.Popen(command("upload", path), cwd=ROOT, env=env, stdout=subprocess.DEVNULL, stderr=theirs)
@@ -500,6 +514,7 @@ def test_at_a_terminal_it_shows_how_far_it_is(env: dict[str, str], path: Path) -
     assert any(line.startswith("Processing: 100%") and f"{totals_by_csv(path)[1]:,} rows" in line for line in lines)
 
 
+@pytest.mark.deep
 def test_jobs_are_listed_watched_and_cancelled(
     client: Client, env: dict[str, str], dam: Dam, path: Path, small: Path
 ) -> None:

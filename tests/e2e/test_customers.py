@@ -12,7 +12,7 @@ from tests.files import customers_csv
 
 # Numbers of three digits: the order of the addresses is that of the rows, and what is exported is the file.
 FIRST, ROWS = 101, 120
-WIDTHS = (1200, 390)
+WIDTHS = (pytest.param(1200, marks=pytest.mark.deep), 390)
 
 
 @pytest.fixture
@@ -62,6 +62,7 @@ def session_of(page: Page, new_context: MakeContext, **options: bool) -> Browser
     return new_context(storage_state=page.context.storage_state(), **options)
 
 
+@pytest.mark.deep
 def test_they_are_searched_sorted_and_paged_in_place(customers: Page) -> None:
     page = customers
     page.evaluate("() => { window.unchanged = true; }")
@@ -90,6 +91,7 @@ def test_they_are_searched_sorted_and_paged_in_place(customers: Page) -> None:
     expect(search).to_have_value("")
 
 
+@pytest.mark.deep
 def test_those_of_one_import_are_shown_and_lead_to_it(customers: Page, tmp_path: Path) -> None:
     page = customers
     path = tmp_path / "later.csv"
@@ -114,6 +116,7 @@ def test_those_of_one_import_are_shown_and_lead_to_it(customers: Page, tmp_path:
     expect(page.get_by_role("heading", level=1, name="later.csv")).to_be_visible()
 
 
+@pytest.mark.deep
 def test_one_is_changed_exported_and_deleted(customers: Page, people: Path, expected_trouble: list[str]) -> None:
     # The browser itself notes that an address was taken.
     expected_trouble.append("409 (Conflict)")
@@ -156,6 +159,7 @@ def test_one_is_changed_exported_and_deleted(customers: Page, people: Path, expe
     assert b"Person 220," not in exported(page)
 
 
+@pytest.mark.deep
 def test_it_works_without_scripts(customers: Page, new_context: MakeContext) -> None:
     page = session_of(customers, new_context, java_script_enabled=False).new_page()
     page.goto(customers.url)

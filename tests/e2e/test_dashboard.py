@@ -32,6 +32,7 @@ def result_of(card: Locator) -> str:
     return text
 
 
+@pytest.mark.deep
 def test_five_files_at_once_are_sent_three_at_a_time(signed_up: Page, write: Callable[..., Path]) -> None:
     page = signed_up
     assert_accessible(page)
@@ -60,6 +61,7 @@ def test_five_files_at_once_are_sent_three_at_a_time(signed_up: Page, write: Cal
     assert_accessible(page)
 
 
+@pytest.mark.deep
 def test_files_may_be_dropped_anywhere(signed_up: Page) -> None:
     page = signed_up
     files = page.evaluate_handle(
@@ -120,6 +122,7 @@ def test_columns_with_other_names_are_shown_and_chosen(signed_up: Page, write: C
     assert result_of(card_of(page, "takings.csv")) == "Department Name,Total Number of Sales\nKöln,31.50\n"
 
 
+@pytest.mark.deep
 def test_only_what_the_server_would_not_find_itself_is_sent_with_the_file(
     signed_up: Page, write: Callable[..., Path]
 ) -> None:
@@ -142,6 +145,7 @@ def test_only_what_the_server_would_not_find_itself_is_sent_with_the_file(
     assert sent == ["filename,lastmodified", "filename,lastmodified,date"]
 
 
+@pytest.mark.deep
 def test_amounts_are_proposed_where_there_are_some(signed_up: Page, write: Callable[..., Path]) -> None:
     page = signed_up
     choose(
@@ -163,6 +167,7 @@ def test_amounts_are_proposed_where_there_are_some(signed_up: Page, write: Calla
     assert result_of(card_of(page, "plain.csv")).endswith("Sales\nToys,3\n")
 
 
+@pytest.mark.deep
 def test_a_packed_file_is_looked_into_although_only_its_beginning_is_read(
     signed_up: Page, write: Callable[..., Path]
 ) -> None:
@@ -179,6 +184,7 @@ def test_a_packed_file_is_looked_into_although_only_its_beginning_is_read(
     expect(state(card_of(page, "sales.csv.gz"))).to_have_text("Done")
 
 
+@pytest.mark.deep
 @pytest.mark.parametrize(
     ("contents", "about", "first"),
     [
@@ -201,6 +207,7 @@ def test_files_are_read_as_the_server_reads_them(
     expect(state(card_of(page, "some.csv"))).to_have_text("Done")
 
 
+@pytest.mark.deep
 def test_what_cannot_work_is_refused_with_the_reason_and_the_others_go_on(
     signed_up: Page, write: Callable[..., Path]
 ) -> None:
@@ -252,6 +259,7 @@ def test_a_job_that_failed_says_why(signed_up: Page, write: Callable[..., Path])
     assert_accessible(page)
 
 
+@pytest.mark.deep
 def test_an_upload_waits_out_a_lost_network(signed_up: Page, tmp_path: Path, expected_trouble: list[str]) -> None:
     expected_trouble += ["ERR_INTERNET_DISCONNECTED", "WebSocket"]
     page = signed_up
@@ -380,6 +388,7 @@ new PerformanceObserver((list) => list.getEntries().forEach((entry) => {
 })).observe({ type: "layout-shift", buffered: true });"""
 
 
+@pytest.mark.deep
 def test_the_history_is_paged_filtered_and_searched_while_an_upload_goes_on(
     signed_up: Page, tmp_path: Path, address: str
 ) -> None:
@@ -426,6 +435,7 @@ def test_the_history_is_paged_filtered_and_searched_while_an_upload_goes_on(
     assert page.evaluate("performance.getEntriesByType('navigation')[0].name") == f"{address}/"
 
 
+@pytest.mark.deep
 def test_a_new_job_comes_on_top_of_the_newest_and_nowhere_else(signed_up: Page, address: str) -> None:
     page = signed_up
     page.evaluate(CREATE, [1, "one"])
@@ -441,6 +451,7 @@ def test_a_new_job_comes_on_top_of_the_newest_and_nowhere_else(signed_up: Page, 
     expect(card_of(filtered, "two 1.csv")).to_have_count(0)
 
 
+@pytest.mark.deep
 def test_nothing_moves_while_the_page_comes_to_life(signed_up: Page, address: str) -> None:
     page = signed_up
     page.evaluate(CREATE, [5, "some"])
@@ -451,6 +462,7 @@ def test_nothing_moves_while_the_page_comes_to_life(signed_up: Page, address: st
     assert page.evaluate("window.shifted") < 0.01
 
 
+@pytest.mark.deep
 def test_the_history_works_without_scripts(signed_up: Page, another: Callable[..., Page], address: str) -> None:
     signed_up.evaluate(CREATE, [21, "plain"])
     page = another(storage_state=signed_up.context.storage_state(), java_script_enabled=False)
@@ -463,6 +475,7 @@ def test_the_history_works_without_scripts(signed_up: Page, another: Callable[..
     expect(page.get_by_role("heading", name="plain 21.csv")).to_be_visible()
 
 
+@pytest.mark.deep
 def test_a_lost_live_connection_is_told_and_made_up_for(signed_up: Page, address: str) -> None:
     page = signed_up
     page.evaluate(CREATE, [2, "before"])
@@ -498,6 +511,7 @@ def test_a_lost_live_connection_is_told_and_made_up_for(signed_up: Page, address
     expect(card_of(page, "after 1.csv")).to_be_visible()
 
 
+@pytest.mark.deep
 def test_page_does_not_reload_forever_if_sockets_have_no_session(signed_up: Page, address: str) -> None:
     """A proxy removes the cookies of sockets, but not those of pages."""
     page, sockets, loads = signed_up, [0], [0]
@@ -523,6 +537,7 @@ def test_cancelled_upload_does_not_start_again(signed_up: Page) -> None:
     assert signed_up.evaluate(RESUME_AND_STOP) == {"starts": 0, "states": ["uploading", None]}
 
 
+@pytest.mark.deep
 def test_jobs_are_cancelled_and_removed_while_the_live_connection_says_nothing(signed_up: Page, address: str) -> None:
     page = signed_up
     page.evaluate(CREATE, [3, "silent"])
@@ -546,6 +561,7 @@ def test_jobs_are_cancelled_and_removed_while_the_live_connection_says_nothing(s
     expect(state(page.get_by_role("article"))).to_have_text("Cancelled")
 
 
+@pytest.mark.deep
 def test_jobs_are_cancelled_and_retried_without_scripts(
     signed_up: Page, another: Callable[..., Page], address: str
 ) -> None:
@@ -594,6 +610,7 @@ Object.defineProperty(document, "hidden", { get: () => window.isHidden });
 window.hide = (hidden) => { window.isHidden = hidden; document.dispatchEvent(new Event("visibilitychange")); };"""
 
 
+@pytest.mark.deep
 def test_a_finished_job_tells_in_the_page_in_the_title_and_by_notification(
     signed_up: Page, write: Callable[..., Path], address: str
 ) -> None:
@@ -624,6 +641,7 @@ def test_a_finished_job_tells_in_the_page_in_the_title_and_by_notification(
     expect(notify).to_have_attribute("aria-pressed", "false")
 
 
+@pytest.mark.deep
 def test_the_real_permission_is_asked_for(signed_up: Page, address: str) -> None:
     page = signed_up
     page.context.grant_permissions(["notifications"], origin=address)

@@ -159,6 +159,7 @@ def test_what_is_sent_by_grpc_is_seen_by_the_api_in_the_same_process(address: st
     rpc.close()
 
 
+@pytest.mark.deep
 def test_one_process_ends_in_moments_also_while_it_is_watched_and_sent_to(tmp_path: Path, held: Held) -> None:
     site, port = Site(tmp_path), str(free_port())
     token = site.prepare()
@@ -184,6 +185,7 @@ def test_one_process_ends_in_moments_also_while_it_is_watched_and_sent_to(tmp_pa
     site.end()
 
 
+@pytest.mark.deep
 def test_processes_of_their_own_share_the_work_and_end_in_order(
     services: Site, services_token: str, sales: Path, held: Held
 ) -> None:
@@ -226,6 +228,7 @@ def test_processes_of_their_own_share_the_work_and_end_in_order(
     second.close()
 
 
+@pytest.mark.deep
 def test_a_second_signal_ends_it_at_once(services: Site, services_token: str, held: Held) -> None:
     rpc = Rpc(services.grpc(), services_token)
     process = services.processes[-1]
@@ -238,6 +241,7 @@ def test_a_second_signal_ends_it_at_once(services: Site, services_token: str, he
     rpc.close()
 
 
+@pytest.mark.deep
 def test_a_signal_is_obeyed_also_while_it_starts(site: Site, address: str) -> None:
     process = site.start("manage.py", "grpcserver", GRPC_PORT=str(free_port()))
     process.wait_for_output("Without DATABASE_URL and REDIS_URL")
@@ -254,23 +258,27 @@ def refused(site: Site, command: str, **env: str) -> str:
     return process.output
 
 
+@pytest.mark.deep
 def test_a_port_that_is_taken_is_said_with_what_to_do(site: Site, target: str) -> None:
     port = site.env["GRPC_PORT"]
     assert f"Port {port} is taken. Choose another: GRPC_PORT=" in refused(site, "grpcserver")
     assert f"Port {port} is taken. Choose another: make run GRPC_PORT=" in refused(site, "serve", PORT=str(free_port()))
 
 
+@pytest.mark.deep
 def test_so_is_an_address_of_another_machine(site: Site, address: str) -> None:
     output = refused(site, "grpcserver", GRPC_HOST="192.0.2.7", GRPC_PORT=str(free_port()))
     assert "gRPC cannot listen on 192.0.2.7" in output
 
 
+@pytest.mark.deep
 @pytest.mark.parametrize("command", ["serve", "grpcserver"])
 def test_so_are_settings_for_encryption_that_do_not_fit(site: Site, address: str, command: str) -> None:
     env = {"PORT": str(free_port()), "GRPC_PORT": str(free_port()), "GRPC_TLS_CERTIFICATE": "/no/such/file.pem"}
     assert "GRPC_TLS_KEY is not set" in refused(site, command, **env)
 
 
+@pytest.mark.deep
 def test_so_is_a_database_of_another_version(tmp_path: Path) -> None:
     assert "python manage.py migrate" in refused(Site(tmp_path), "grpcserver", GRPC_PORT=str(free_port()))
 

@@ -21,7 +21,7 @@ from tests.services import tus
 from tests.services.processes import ROOT, Process, free_port, wait_until
 from tests.services.site import Site
 
-CLIENTS = ["connect", "google-binary", "google-text"]
+CLIENTS = ["connect", pytest.param("google-binary", marks=pytest.mark.deep), "google-text"]
 # Its binary mode has no streams.
 STREAMING = ["connect", "google-text"]
 NOBODY = "123e4567-e89b-12d3-a456-426614174000"
@@ -114,7 +114,7 @@ def envoy(address: str, ports: tuple[int, int], tmp_path_factory: pytest.TempPat
     assert "[error]" not in process.output
 
 
-@pytest.fixture(params=["bridge", "envoy"])
+@pytest.fixture(params=["bridge", pytest.param("envoy", marks=pytest.mark.deep)])
 def place(request: pytest.FixtureRequest) -> str:
     """Where the page calls."""
     found: str = request.getfixturevalue("address" if request.param == "bridge" else "envoy")
@@ -192,6 +192,7 @@ def test_a_watch_that_is_cancelled_is_ended_by_the_server(
     wait_until(lambda: server.output.count("WatchJob has ended") > ended, what="the end of the call")
 
 
+@pytest.mark.deep
 @pytest.mark.parametrize("client", STREAMING)
 def test_a_call_has_no_more_time_than_its_client_gives(
     call: Call, client: str, uploading: Any, server: Process
@@ -234,6 +235,7 @@ def test_a_site_that_is_not_allowed_gets_nothing(
     assert "Failed to fetch" in done["error"]["text"]
 
 
+@pytest.mark.deep
 def test_the_web_server_ends_at_once_and_leaves_nothing_though_a_call_is_open(
     site: Site, token: str, tmp_path: Path
 ) -> None:
@@ -283,6 +285,7 @@ def test_the_page_in_the_guide_sends_a_file_and_shows_its_totals(
     assert page.locator("#totals").text_content() == text
 
 
+@pytest.mark.deep
 def test_it_shows_what_is_wrong(page: Page, page_of_the_guide: str) -> None:
     page.goto(page_of_the_guide)
     page.get_by_label("API token").fill("nonsense")

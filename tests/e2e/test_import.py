@@ -64,6 +64,7 @@ def downloaded(page: Page, link: str) -> tuple[str, list[list[str]]]:
     return downloading.value.suggested_filename, list(csv.reader(io.StringIO(content)))
 
 
+@pytest.mark.deep
 def test_it_fills_in_while_the_file_is_still_coming(
     operator: Page, address: str, token: str, tmp_path: Path, first: int
 ) -> None:
@@ -91,6 +92,7 @@ def test_it_fills_in_while_the_file_is_still_coming(
     expect(page.get_by_role("link", name="Undo this import")).to_be_visible()
 
 
+@pytest.mark.deep
 def test_one_at_a_time_and_the_next_begins_by_itself(
     operator: Page, address: str, token: str, tmp_path: Path, people: Path, first: int
 ) -> None:
@@ -108,6 +110,7 @@ def test_one_at_a_time_and_the_next_begins_by_itself(
     expect(page.get_by_text("Another import of yours")).to_be_hidden()
 
 
+@pytest.mark.deep
 def test_rejected_rows_are_shown_and_downloaded_as_they_stand_in_the_file(done: Page, people: Path) -> None:
     shown = done.get_by_role("region", name="The first rejected rows").get_by_role("row")
     expect(shown.nth(2)).to_contain_text("<b>Acme</b>")
@@ -121,6 +124,7 @@ def test_rejected_rows_are_shown_and_downloaded_as_they_stand_in_the_file(done: 
     ]
 
 
+@pytest.mark.deep
 def test_it_shows_some_customers_and_leads_to_all_of_them(done: Page, first: int) -> None:
     some = done.get_by_role("region", name="Some of the imported customers").get_by_role("row")
     expect(some).to_have_count(6)
@@ -154,6 +158,7 @@ def test_it_is_undone_after_a_question_and_run_again(done: Page, people: Path) -
     expect(page.get_by_text("Other runs of this file:")).to_be_visible()
 
 
+@pytest.mark.deep
 def test_customers_that_were_changed_keep_it_from_being_undone(done: Page, expected_trouble: list[str]) -> None:
     page, address = done, done.url
     page.goto(f"{address}undo")
@@ -172,6 +177,7 @@ def test_customers_that_were_changed_keep_it_from_being_undone(done: Page, expec
     expect(figure(page, "Imported")).to_have_text(f"{GOOD}")
 
 
+@pytest.mark.deep
 def test_a_file_that_came_as_the_wrong_kind_is_run_as_the_right_one(
     operator: Page, address: str, token: str, people: Path
 ) -> None:
@@ -191,6 +197,7 @@ def test_a_file_that_came_as_the_wrong_kind_is_run_as_the_right_one(
     expect(page.get_by_role("heading", name="Totals per department")).to_be_visible()
 
 
+@pytest.mark.deep
 def test_sales_are_not_run_as_customers_unless_somebody_says_which_columns_those_are(
     operator: Page, address: str, token: str, tmp_path: Path
 ) -> None:
@@ -205,7 +212,7 @@ def test_sales_are_not_run_as_customers_unless_somebody_says_which_columns_those
     expect(figure(page, "Departments")).to_have_text("1")
 
 
-@pytest.mark.parametrize("width", [1200, 390])
+@pytest.mark.parametrize("width", [pytest.param(1200, marks=pytest.mark.deep), 390])
 def test_everybody_can_read_it(done: Page, width: int) -> None:
     done.set_viewport_size({"width": width, "height": 800})
     assert_accessible(done)

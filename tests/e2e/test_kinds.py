@@ -33,6 +33,7 @@ def sent(signed_up: Page) -> list[str]:
     return found
 
 
+@pytest.mark.deep
 @pytest.mark.parametrize(
     ("contents", "kind", "columns"),
     [
@@ -104,6 +105,7 @@ def test_another_kind_is_another_set_of_columns_and_warnings(signed_up: Page, wr
     expect(review.get_by_label("Name", exact=True)).to_have_value("0")
 
 
+@pytest.mark.deep
 def test_of_customers_the_columns_are_chosen_by_hand(
     signed_up: Page, sent: list[str], write: Write, address: str
 ) -> None:
@@ -146,6 +148,7 @@ def test_wrong_columns_are_told_before_anything_is_sent(signed_up: Page, sent: l
     assert sent == []
 
 
+@pytest.mark.deep
 def test_an_import_is_seen_live_to_its_end_and_resumed_as_what_it_is(
     signed_up: Page, sent: list[str], write: Write, address: str
 ) -> None:
@@ -185,6 +188,7 @@ def test_an_import_is_seen_live_to_its_end_and_resumed_as_what_it_is(
     expect(card).to_have_count(0)
 
 
+@pytest.mark.deep
 def test_the_history_is_filtered_by_kind(signed_up: Page, write: Write, address: str) -> None:
     page = signed_up
     upload(page, write("people.csv", customers_csv(3)), write("sales.csv", HEADER + "Toys,2024-01-01,3\n"))
@@ -203,6 +207,7 @@ def test_the_history_is_filtered_by_kind(signed_up: Page, write: Write, address:
     expect(page.get_by_role("combobox", name="Kind")).to_have_value("customers")
 
 
+@pytest.mark.deep
 def test_an_import_that_was_undone_says_so(signed_up: Page, write: Write) -> None:
     page = signed_up
     upload(page, write("people.csv", customers_csv(3)))
@@ -222,6 +227,7 @@ def test_an_import_that_was_undone_says_so(signed_up: Page, write: Write) -> Non
     expect(dialog.get_by_text("What it has imported stays, and")).to_be_hidden()
 
 
+@pytest.mark.deep
 def test_an_e_mail_address_is_judged_as_the_server_judges_it(signed_up: Page) -> None:
     emails = [
         *("a@example.org", "A.B+c@sub.example.org", "a_b-c'd@example.co", "ü@example.org", "a@bücher.example"),

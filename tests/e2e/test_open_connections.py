@@ -174,7 +174,10 @@ def delete(site: Site, person: Person, elsewhere: requests.Session) -> None:
 HOW = {"changed": change, "reset": reset, "locked": lock, "command": command, "deleted": delete}
 
 
-@pytest.mark.parametrize("how", HOW)
+@pytest.mark.parametrize(
+    "how",
+    ["changed", "locked", *(pytest.param(how, marks=pytest.mark.deep) for how in ("reset", "command", "deleted"))],
+)
 def test_connections_end_with_what_opened_them(site: Site, person: Person, how: str) -> None:
     here, elsewhere = log_in(person.address, person.email), log_in(person.address, person.email)
     job = person.begin_job()
@@ -209,6 +212,7 @@ def limited(tmp_path: Path) -> Iterator[str]:
     started.end()
 
 
+@pytest.mark.deep
 def test_a_burst_opens_as_many_streams_as_the_limit(limited: str) -> None:
     address, person = limited, register(limited)
     job = person.begin_job()

@@ -6,7 +6,7 @@ from playwright.sync_api import Page, expect
 from tests.e2e.axe import assert_accessible
 
 
-@pytest.mark.parametrize("width", [1200, 390])
+@pytest.mark.parametrize("width", [pytest.param(1200, marks=pytest.mark.deep), 390])
 def test_it_is_read_by_anybody_on_any_screen(page: Page, address: str, width: int) -> None:
     page.set_viewport_size({"width": width, "height": 900})
     page.goto(f"{address}/api/docs")

@@ -52,6 +52,7 @@ def figure(page: Page, name: str) -> str:
     return page.locator("dt", has_text=re.compile(f"^{name}$")).locator("xpath=following-sibling::dd").inner_text()
 
 
+@pytest.mark.deep
 def test_it_fills_in_while_the_file_is_still_coming(operator: Page, address: str, token: str, tmp_path: Path) -> None:
     page = operator
     path = write_sales(tmp_path / "coming.csv", 70_000_000, departments=30)
@@ -77,6 +78,7 @@ def test_it_fills_in_while_the_file_is_still_coming(operator: Page, address: str
     assert page.evaluate("(chart) => chart.isConnected", chart)
 
 
+@pytest.mark.deep
 def test_its_table_is_sorted_searched_and_paged_in_place(report: Page) -> None:
     page = report
     page.evaluate("() => { window.unchanged = true; }")
@@ -169,6 +171,7 @@ def test_it_is_shared_by_a_link_until_that_is_revoked(
     assert_accessible(private)
 
 
+@pytest.mark.deep
 def test_a_file_with_other_columns_is_run_again_without_a_new_upload(
     operator: Page, address: str, token: str, tmp_path: Path
 ) -> None:
@@ -190,6 +193,7 @@ def test_a_file_with_other_columns_is_run_again_without_a_new_upload(
     expect(page.get_by_text("Other runs of this file:")).to_be_visible()
 
 
+@pytest.mark.deep
 def test_it_is_removed_and_a_page_that_shows_it_goes_back(report: Page, many: Path) -> None:
     other = report.context.new_page()
     other.goto(report.url)
@@ -202,7 +206,7 @@ def test_it_is_removed_and_a_page_that_shows_it_goes_back(report: Page, many: Pa
         expect(page.get_by_text(many.name)).to_have_count(0)
 
 
-@pytest.mark.parametrize("width", [1200, 390])
+@pytest.mark.parametrize("width", [pytest.param(1200, marks=pytest.mark.deep), 390])
 def test_everybody_can_read_it(report: Page, width: int) -> None:
     report.set_viewport_size({"width": width, "height": 800})
     report.get_by_text("As a table").click()

@@ -114,6 +114,7 @@ def test_passkey_is_added_and_logs_in_without_a_password(signed_up: Page, addres
     expect(page.get_by_text("old phone")).to_have_count(0)
 
 
+@pytest.mark.deep
 def test_passkey_confirms_the_second_step_and_later_changes(
     signed_up: Page, address: str, phone: Any, tmp_path: Path
 ) -> None:
@@ -133,6 +134,7 @@ def test_passkey_confirms_the_second_step_and_later_changes(
     expect(page).to_have_url(f"{address}/account/tokens/")
 
 
+@pytest.mark.deep
 def test_passkey_that_is_not_confirmed_is_said(signed_up: Page, address: str) -> None:
     page = signed_up
     page.add_init_script(

@@ -38,6 +38,7 @@ def address(site: Site, token: str) -> str:
     return site.serve()
 
 
+@pytest.mark.deep
 def test_a_result_is_downloaded_from_the_store_under_the_files_name(
     operator: Page, address: str, token: str, store: S3, tmp_path: Path
 ) -> None:

@@ -27,6 +27,7 @@ def receiver() -> Iterator[Receiver]:
     started.close()
 
 
+@pytest.mark.deep
 def test_a_webhook_is_added_tested_followed_switched_off_and_deleted(
     own_site: Site, page: Page, receiver: Receiver, tmp_path: Path
 ) -> None:

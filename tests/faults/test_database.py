@@ -61,6 +61,7 @@ def test_a_restart_in_the_middle_of_jobs_and_an_upload_loses_nothing(
     assert len(crew.outcomes(job)) <= 2
 
 
+@pytest.mark.deep
 def test_connections_that_are_cut_again_and_again_cost_no_row(crew: Crew, sales: Sales) -> None:
     job = crew.send(sales)
     for _ in range(5):
@@ -70,6 +71,7 @@ def test_connections_that_are_cut_again_and_again_cost_no_row(crew: Crew, sales:
     crew.check_exact(job, sales)
 
 
+@pytest.mark.deep
 def test_who_asks_while_the_database_is_away_is_told_to_come_back(crew: Crew, postgres: Postgres) -> None:
     browser = log_in(crew.address)
     browser.headers["Accept"] = "text/html"
@@ -86,6 +88,7 @@ def test_who_asks_while_the_database_is_away_is_told_to_come_back(crew: Crew, po
     assert browser.get(f"{crew.address}/files/", timeout=20).status_code == 200
 
 
+@pytest.mark.deep
 def test_a_worker_frozen_in_a_transaction_holds_nobody_up(tmp_path: Path, postgres: Postgres, redis: Redis) -> None:
     """PostgreSQL ends it; another worker takes the import over, comes to the same rows, and ends it meanwhile."""
     rows = 30_000

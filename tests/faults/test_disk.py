@@ -134,6 +134,7 @@ def reserved(tmp_path: Path) -> Iterator[Small]:
     yield from _started(tmp_path, "data", MIN_FREE_BYTES=str(MIN_FREE), API_REQUESTS_PER_MINUTE="0")
 
 
+@pytest.mark.deep
 def test_what_does_not_fit_is_refused_and_goes_on_when_there_is_room(small: Small, tmp_path: Path) -> None:
     sales = Sales.write(tmp_path / "sales.csv", 12_000_000)
     filler = small.fill(but=6 << 20)
@@ -161,6 +162,7 @@ def test_what_does_not_fit_is_refused_and_goes_on_when_there_is_room(small: Smal
     small.check_database()
 
 
+@pytest.mark.deep
 @pytest.mark.parametrize("small", ["data/files"], indirect=True)
 def test_a_job_that_has_no_room_for_its_files_waits_for_it(small: Small, tmp_path: Path) -> None:
     sales = Sales.write(tmp_path / "sales.csv", 900_000)
@@ -189,6 +191,7 @@ def send(small: Small, data: bytes) -> str:
     return path
 
 
+@pytest.mark.deep
 def test_a_nearly_full_disk_refuses_what_is_new_and_is_not_ready(reserved: Small) -> None:
     wait_until((reserved.data / "reserve").exists, what="the reserve")
     assert requests.get(f"{reserved.address}/readyz", timeout=20).json()["storage"] == "ok"

@@ -196,6 +196,7 @@ def test_an_upload_whose_server_is_killed_is_repeated_at_another(servers: Server
     assert watch_to_the_end(servers.rpc, job) == "cancelled"
 
 
+@pytest.mark.deep
 def test_an_upload_waits_for_its_result_although_the_worker_is_killed(
     servers: Servers, file: File, tmp_path: Path
 ) -> None:
@@ -216,6 +217,7 @@ def test_an_upload_waits_for_its_result_although_the_worker_is_killed(
     assert servers.site.query(lost.format(sending.job)) == 1
 
 
+@pytest.mark.deep
 def test_a_server_that_is_asked_to_stop_takes_the_rest_of_an_upload_and_lets_go_of_who_waits(
     servers: Servers, file: File
 ) -> None:
@@ -253,6 +255,7 @@ def test_of_a_client_that_is_killed_nothing_is_left(servers: Servers, file: File
     assert servers.received(job) < file.path.stat().st_size
 
 
+@pytest.mark.deep
 def test_a_client_that_sleeps_holds_nobody_up_and_goes_on_when_it_wakes(servers: Servers, file: File) -> None:
     before = servers.latest()
     with client(servers, file) as started:
@@ -268,6 +271,7 @@ def test_a_client_that_sleeps_holds_nobody_up_and_goes_on_when_it_wakes(servers:
     check_exact(servers.rpc, job, file)
 
 
+@pytest.mark.deep
 def test_a_client_that_does_not_read_costs_the_server_no_memory(servers: Servers, tmp_path: Path) -> None:
     path = tmp_path / "bad.csv"
     row = f"Department,2024-01-01,{'many ' * 100}\n"
@@ -294,6 +298,7 @@ def cut_off_the_database(site: Site) -> None:
     )
 
 
+@pytest.mark.deep
 def test_an_upload_that_rests_while_the_database_goes_away_goes_on(servers: Servers, file: File) -> None:
     sending = Sending(servers, servers.rpc, file)
     sending.send_and_wait(20)
@@ -302,6 +307,7 @@ def test_an_upload_that_rests_while_the_database_goes_away_goes_on(servers: Serv
     check_answer(servers.rpc, sending.call.result(), file)
 
 
+@pytest.mark.deep
 def test_of_an_upload_that_the_database_leaves_in_the_lurch_there_is_all_or_nothing(
     servers: Servers, file: File
 ) -> None:
@@ -326,6 +332,7 @@ def test_of_an_upload_that_the_database_leaves_in_the_lurch_there_is_all_or_noth
     check_answer(servers.rpc, servers.rpc.upload(pieces(file.path, MESSAGE)).result(), file)
 
 
+@pytest.mark.deep
 @pytest.mark.parametrize("fault", [signal.SIGSTOP, signal.SIGKILL], ids=["hanging", "down"])
 def test_without_redis_an_upload_has_its_result_and_watching_finds_the_end(
     fault: signal.Signals, servers: Servers, file: File

@@ -19,7 +19,7 @@ from tests.services.site import Site, log_in, services_site
 from tests.services.tus import upload, uploading
 
 # On a machine that has other things to do.
-pytestmark = pytest.mark.timeout(240)
+pytestmark = [pytest.mark.timeout(240), pytest.mark.deep]
 # Of the file; `FAULT_CUSTOMERS=1000000 pytest tests/faults/test_imports.py` for a large one.
 ROWS = int(os.environ.get("FAULT_CUSTOMERS", "30000"))
 KILLS = 10

@@ -13,6 +13,8 @@ from tests.services import Postgres, Process, Redis, wait_until
 from tests.services.site import Site, log_in, services_site
 from tests.services.tus import upload
 
+pytestmark = pytest.mark.deep
+
 # The size of the file; `FAULT_MEGABYTES=500 pytest tests/faults` for the large one.
 SIZE = int(os.environ.get("FAULT_MEGABYTES", "40")) * 1_000_000
 

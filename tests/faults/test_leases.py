@@ -78,6 +78,7 @@ def test_a_killed_worker_is_replaced_within_its_lease_and_five_seconds(crew: Cre
     assert crew.outcomes(job) == ["lost", "completed"]
 
 
+@pytest.mark.deep
 def test_a_worker_that_sleeps_beyond_its_lease_writes_nothing_when_it_wakes_up(crew: Crew, sales: Sales) -> None:
     crew.fill(2)
     job = crew.send(sales)
@@ -101,6 +102,7 @@ def test_a_worker_that_sleeps_beyond_its_lease_writes_nothing_when_it_wakes_up(c
     crew.check_exact(crew.send(sales), sales)
 
 
+@pytest.mark.deep
 def test_a_job_that_kills_its_workers_is_given_up_and_the_queue_moves_on(
     crew: Crew, sales: Sales, tmp_path: Path
 ) -> None:
@@ -153,6 +155,7 @@ def clock_of(worker: Process) -> datetime:
     return datetime.fromisoformat(re.findall(r"^(20\d\d-\d\d-\d\d [\d:]+),", worker.output, re.MULTILINE)[-1])
 
 
+@pytest.mark.deep
 def test_clocks_an_hour_off_change_nothing(crew: Crew, sales: Sales, tmp_path: Path) -> None:
     """One worker's is slow, the other's fast: neither takes the other's work, and both know a dead one's."""
     for worker in crew.workers:

@@ -12,7 +12,7 @@ from tests.faults.sales import Crew, Sales, answers_timed, crew_at
 from tests.services import Postgres, Redis
 from tests.services.tus import uploading
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = [pytest.mark.timeout(240), pytest.mark.deep]
 # Where the apps' tables were before the latest migrations.
 BEFORE = {
     "accounts": "0003_token_scopes_and_kept_answers",

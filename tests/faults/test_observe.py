@@ -23,7 +23,7 @@ from tests.services.watching import Page
 
 TOKEN = "a token for figures"
 Figures = dict[str, float]
-pytestmark = pytest.mark.timeout(180)
+pytestmark = [pytest.mark.timeout(180), pytest.mark.deep]
 
 
 class Observed:

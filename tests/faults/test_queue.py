@@ -16,7 +16,7 @@ from tests.faults.sales import ROUNDS, Crew, Sales
 from tests.services import Postgres, Redis, wait_until
 from tests.services.site import services_site
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = [pytest.mark.timeout(240), pytest.mark.deep]
 # Of the work that a sweeper finds when there are several at once.
 JOBS = 20
 

@@ -73,6 +73,7 @@ def hanging_for_a_while(redis: Redis) -> None:
     redis.process.signal_group(signal.SIGCONT)
 
 
+@pytest.mark.deep
 @pytest.mark.parametrize("fault", [restarted, down_for_a_while, flushed, connections_cut, hanging_for_a_while])
 def test_a_job_runs_once_and_the_page_catches_up(
     fault: Callable[[Redis], None], crew: Crew, redis: Redis, sales: Sales, small: Sales
@@ -121,6 +122,7 @@ def test_without_redis_uploads_are_answered_people_log_in_and_jobs_are_done(
         page.wait_for(job, "completed", timeout=10)
 
 
+@pytest.mark.deep
 def test_a_redis_that_is_full_stops_nobody(crew: Crew, redis: Redis, small: Sales) -> None:
     with Client.from_url(redis.url) as client:
         # Messages are in the queue when it becomes full: a worker takes one, and cannot note that it has.
@@ -146,6 +148,7 @@ def test_a_redis_that_is_full_stops_nobody(crew: Crew, redis: Redis, small: Sale
     assert all(worker.returncode is None for worker in crew.workers)
 
 
+@pytest.mark.deep
 def test_wrong_passwords_are_counted_without_redis(crew: Crew, redis: Redis) -> None:
     address = crew.site.web()
     redis.end()

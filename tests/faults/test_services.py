@@ -15,6 +15,8 @@ from tests.services import S3, Postgres, Redis
 from tests.services.site import Site, log_in, services_site
 from tests.services.tus import uploading
 
+pytestmark = pytest.mark.deep
+
 
 @pytest.fixture
 def site(tmp_path: Path, postgres: Postgres, redis: Redis, s3: S3) -> Iterator[Site]:

@@ -9,6 +9,8 @@ import pytest
 
 from tests.services.processes import ROOT
 
+pytestmark = pytest.mark.deep
+
 
 @pytest.mark.timeout(400)
 def test_nothing_is_lost_doubled_or_stuck_while_processes_are_killed(tmp_path: Path) -> None:

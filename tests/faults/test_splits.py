@@ -12,6 +12,8 @@ from tests.services import Postgres, Process, Redis, wait_until
 from tests.services.site import Site, services_site
 from tests.services.tus import upload
 
+pytestmark = pytest.mark.deep
+
 SIZE = 40_000_000
 
 

@@ -101,6 +101,7 @@ def check_exact(world: World, path: Path) -> None:
     assert answer.text == f"Department Name,Total Number of Sales\n{expected}"
 
 
+@pytest.mark.deep
 def test_a_job_whose_worker_loses_the_store_goes_on_by_itself_and_is_exact(world: World, path: Path) -> None:
     """For longer than a job may fail: that the store is away is not its fault."""
     crashed = "SELECT count(*) FROM reports_attempt WHERE outcome = 'crashed' AND error LIKE 'StorageAway%'"
@@ -117,6 +118,7 @@ def test_a_job_whose_worker_loses_the_store_goes_on_by_itself_and_is_exact(world
     check_exact(world, path)
 
 
+@pytest.mark.deep
 def test_a_worker_whose_connections_break_now_and_then_does_not_even_stop(world: World, path: Path) -> None:
     world.of_worker.faults += ["break", "", "reset", "slow down", "", "break", "reset"]
     upload(world.address, world.token, path, chunk=CHUNK)
@@ -126,6 +128,7 @@ def test_a_worker_whose_connections_break_now_and_then_does_not_even_stop(world:
     assert world.site.query(f"SELECT count(*) FROM reports_attempt WHERE error <> '' AND {of_the_newest}") == 0  # noqa: S608
 
 
+@pytest.mark.deep
 def test_windows_are_read_by_their_own_bytes(world: World, path: Path) -> None:
     upload(world.address, world.token, path, chunk=CHUNK)
     check_exact(world, path)
@@ -160,6 +163,7 @@ def test_a_chunk_that_cannot_be_stored_is_refused_for_the_moment_and_the_client_
     assert "secret" not in log.replace("SECRET_KEY", "")
 
 
+@pytest.mark.deep
 def test_a_store_that_hangs_is_not_waited_for_for_ever(world: World) -> None:
     place = world.created(10)
     world.of_web.always = "hang"
@@ -188,6 +192,7 @@ def test_a_part_that_the_store_has_lost_fails_the_job_with_its_place_in_the_file
     assert str(CHUNK) in job["error"]["detail"].replace(",", "")
 
 
+@pytest.mark.deep
 def test_a_program_that_is_sent_on_to_the_store_does_not_show_it_its_token(world: World, path: Path) -> None:
     upload(world.address, world.token, path, chunk=CHUNK)
     check_exact(world, path)

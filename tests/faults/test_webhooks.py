@@ -53,6 +53,7 @@ def state(site: Site) -> Any:
     return run(site, "SELECT state FROM reports_delivery")
 
 
+@pytest.mark.deep
 def test_a_receiver_that_fails_twice_is_told_by_a_running_site_once_it_recovers(
     site: Site, receiver: Receiver, tmp_path: Path
 ) -> None:
@@ -72,6 +73,7 @@ def test_a_receiver_that_fails_twice_is_told_by_a_running_site_once_it_recovers(
     assert (told["type"], told["data"]["fileName"]) == ("job.completed", "sales.csv")
 
 
+@pytest.mark.deep
 def test_a_site_that_is_killed_while_it_sends_tells_again_after_its_next_start(
     site: Site, receiver: Receiver, tmp_path: Path
 ) -> None:

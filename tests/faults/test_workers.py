@@ -15,6 +15,8 @@ from tests.services import Postgres, Process, Redis, wait_until
 from tests.services.site import Site, services_site
 from tests.services.tus import upload
 
+pytestmark = pytest.mark.deep
+
 
 @pytest.fixture
 def site(tmp_path: Path, postgres: Postgres, redis: Redis) -> Iterator[Site]:

@@ -7,6 +7,8 @@ import pytest
 from tests.load import figures
 from tests.load.run import OURS_ALONE, OURS_WATCHED, THEIRS, Size, measure, services
 
+pytestmark = pytest.mark.deep
+
 SMALL = Size(people=10, sockets=50, megabytes=1, chunk_megabytes=0.25, quiet_seconds=1, most_seconds=60)
 
 

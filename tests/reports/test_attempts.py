@@ -14,7 +14,7 @@ from tests.conftest import MakeUpload, append
 from tests.files import sales_csv
 from uploads import lifecycle as uploads
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.services]
 DATA = sales_csv(1000)
 WINDOW = 2000
 

@@ -10,7 +10,7 @@ from accounts.models import User
 from reports import bulk
 from reports.models import Customer
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.services]
 FIELDS = ("owner", "created_at", "row_number", "name", "email", "email_key", "phone", "company")
 HOSTILE = ["", "plain", "a\tb", "a\nb", "a\r\nb", "\\", "\\N", "\\.", "\\t", '"', '","', "ä€😀", "\x01\x7f", " a "]
 

@@ -25,7 +25,7 @@ from salesagg.asgi import application
 from tests.conftest import MakeUpload
 from tests.files import sales_csv
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.services]
 DATA = sales_csv(50)
 ORIGIN = [(b"origin", b"http://localhost"), (b"host", b"localhost")]
 

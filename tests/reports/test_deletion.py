@@ -19,7 +19,7 @@ from tests.conftest import MakeUpload, append
 from tests.files import sales_csv
 from uploads.models import Part, Upload
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.services]
 Finished = Callable[..., Job]
 DATA = sales_csv(400, bad_every=10)
 EVERYTHING = (Job, Upload, Part, Checkpoint, DepartmentTotal, MonthTotal, RejectedRows, Attempt)

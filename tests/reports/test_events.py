@@ -11,7 +11,7 @@ from reports.models import Job
 from tests.conftest import MakeUpload
 from tests.files import sales_csv
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.services]
 Published = list[dict[str, Any]]
 
 

@@ -28,7 +28,7 @@ from tests.reports.test_downloads import content
 from tests.reports.workbook import sheets
 from tests.services import wait_until
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.services]
 Finished = Callable[..., Job]
 DATA = HEADER.encode() + b"Toys,2024-01-01,3\nBooks,2024-02-01,4000\n"
 

@@ -9,6 +9,8 @@ from kombu.exceptions import OperationalError
 from accounts.outage import Outage
 from reports import hints
 
+pytestmark = pytest.mark.services
+
 
 def test_a_hint_is_taken_by_the_broker() -> None:
     assert hints.send() is True

@@ -14,7 +14,7 @@ from reports.models import Job
 from tests.conftest import MakeUpload
 from tests.files import HEADER, customers_csv
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.services]
 GOOD = HEADER.encode() + b"Toys,2024-01-01,3\n"
 Finished = Callable[..., Job]
 

@@ -20,7 +20,7 @@ from tests.files import sales_csv
 from uploads import lifecycle as upload_lifecycle
 from uploads.models import Upload
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.services]
 DATA = sales_csv(50)
 MakeJob = Callable[..., Job]
 

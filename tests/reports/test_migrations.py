@@ -13,7 +13,7 @@ from reports.models import Checkpoint, Job
 from tests.conftest import MakeUpload
 from tests.files import sales_csv
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.services]
 
 
 def migrate(name: str) -> Any:

@@ -16,7 +16,7 @@ from tests.conftest import MakeUpload, MakeUser
 from tests.files import sales_csv
 from uploads import lifecycle as uploads
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.services]
 DATA = sales_csv(1000, bad_every=10)
 PAGE = "/admin/reports/job/operations/"
 NUMBERS = f"{PAGE}numbers"

@@ -28,7 +28,7 @@ from tests.reports.engine import reference
 from uploads import lifecycle as uploads
 from uploads.models import Part, Upload
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.services]
 Finished = Callable[..., Job]
 
 

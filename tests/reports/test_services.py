@@ -4,6 +4,8 @@ import pytest
 from channels.layers import get_channel_layer
 from django.db import connection
 
+pytestmark = pytest.mark.services
+
 
 def test_the_services_are_real_where_they_are_asked_for(pytestconfig: pytest.Config) -> None:
     services = pytestconfig.getoption("services")

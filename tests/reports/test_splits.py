@@ -23,7 +23,7 @@ from tests.conftest import MakeUpload, append
 from tests.files import HEADER, sales_csv
 from tests.reports.test_runner import check_against_reference, rejected_rows
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.services]
 
 WINDOW = 2000
 PLAIN = sales_csv(2000, bad_every=13)

@@ -17,7 +17,7 @@ from tests.files import sales_csv
 from tests.services import wait_until
 from uploads.models import Upload
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.services]
 DATA = sales_csv(50)
 
 

@@ -22,7 +22,7 @@ from tests.files import customers_csv, sales_csv
 from uploads import lifecycle as uploads
 from uploads.models import Upload
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.services]
 MakeImport = Callable[..., Job]
 DATA = customers_csv(20)
 

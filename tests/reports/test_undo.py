@@ -14,7 +14,7 @@ from reports.pipelines.customers import CustomersPipeline
 from tests.conftest import MakeUpload
 from tests.files import customers_csv, sales_csv
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.services]
 Imported = Callable[..., Job]
 PAGE = {"Accept": "text/html"}
 SCRIPT = {"Accept": "application/json"}

@@ -19,7 +19,7 @@ from reports.sweeper import sweep
 from tests.conftest import MakeUpload
 from tests.files import customers_csv, sales_csv
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.services]
 Imported = Callable[..., Job]
 DATA = customers_csv(20)
 

@@ -21,7 +21,7 @@ from tests.conftest import MakeUpload
 from tests.files import sales_csv
 from tests.services import free_port
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.services]
 DATA = sales_csv(50)
 
 in_thread: Callable[..., Any] = database_sync_to_async

@@ -17,7 +17,7 @@ from reports.models import Worker
 from reports.sweeper import Sweeper
 from tests.services import wait_until
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.services]
 
 
 @pytest.fixture(autouse=True)

@@ -18,7 +18,7 @@ from uploads import cleanup, lifecycle
 from uploads.models import Part, Removal, Upload
 from uploads.storage import StorageAway
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.services]
 
 
 def age(upload: Upload) -> None:

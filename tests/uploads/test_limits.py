@@ -14,7 +14,7 @@ from tests.uploads.conftest import Tus
 from uploads import lifecycle
 from uploads.models import Upload
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.services]
 KEPT = "keep dHJ1ZQ=="
 
 

@@ -16,7 +16,7 @@ from tests.uploads.conftest import Tus
 from uploads import lifecycle, parts
 from uploads.models import Part, Upload
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.services]
 KEPT = "keep dHJ1ZQ=="
 MANY = 6
 

@@ -23,7 +23,7 @@ from salesagg.asgi import application
 from tests.conftest import MakeUpload
 from tests.files import sales_csv
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.services]
 DATA = sales_csv(50, bad_every=10)
 
 in_thread: Callable[..., Any] = database_sync_to_async

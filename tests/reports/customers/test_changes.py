@@ -12,7 +12,7 @@ from reports.customers.changes import change, delete, faults
 from reports.models import Customer, Job
 from tests.files import customers_csv
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.services]
 Imported = Callable[..., Job]
 GOOD = {"name": "Ann", "email": "Ann@Example.org", "phone": "", "company": "Acme"}
 

@@ -25,7 +25,7 @@ from tests.files import customers_csv
 from uploads.models import Upload
 from uploads.storage import StorageAway
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.services]
 MakeImport = Callable[..., Job]
 HEAD = b"name,email,phone,company\n"
 

@@ -12,7 +12,7 @@ from reports.customers.listing import PAGE_ROWS, Query, newest, page_of
 from reports.models import Customer, Job
 from tests.files import customers_csv
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.services]
 Imported = Callable[..., Job]
 HEADER = "name,email,phone,company\n"
 FOUR = (

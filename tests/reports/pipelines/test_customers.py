@@ -24,7 +24,7 @@ from tests.conftest import MakeUpload
 from tests.files import customers_csv
 from tests.reports.pipelines import reference
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.services]
 Imported = Callable[..., Job]
 # Each is a whole import on the database.
 EXAMPLES = int(os.environ.get("IMPORT_EXAMPLES", "60"))

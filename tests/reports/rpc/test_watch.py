@@ -18,7 +18,7 @@ from tests.files import sales_csv
 from tests.reports.rpc.calling import Expected, Metadata, all_of, refused
 from tests.reports.rpc.conftest import in_thread
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.services]
 DATA = sales_csv(500, bad_every=50)
 MakeJob = Callable[..., Job]
 

@@ -15,7 +15,7 @@ from tests.reports.webhooks.conftest import make_due
 from tests.reports.webhooks.receiver import Receiver
 from tests.services import wait_until
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.services]
 Finished = Callable[..., Job]
 
 

@@ -20,7 +20,7 @@ from tests.conftest import MakeUpload
 from tests.files import sales_csv
 from uploads.models import Upload
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.services]
 DATA = sales_csv(50, bad_every=10)
 Finished = Callable[..., Job]
 
