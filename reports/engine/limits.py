@@ -33,7 +33,7 @@ class Limits:
     unpack_ratio: int = 200
     rejected_rows: int = 1_000_000
     padding_bytes: int = 128 * MIB
-    window_rows: int = 100_000
+    window_rows: int = 50_000
 
     def listed_rows(self, width: int) -> int:
         """How many rejected rows of a file with so many columns are listed."""

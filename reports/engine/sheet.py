@@ -20,7 +20,7 @@ _SHOWN_OF_TOO_LONG = 200
 _END = "END"
 _AT_A_TIME = 1000
 # Rows are counted against the limit of a window after each piece.
-_PIECE_BYTES = 256 * 1024
+_PIECE_BYTES = 64 * 1024
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from operator import itemgetter
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
@@ -36,6 +36,13 @@ class Judged:
     first: int
     values: list[tuple[str, ...] | None]
     reasons: dict[int, list[str]] = field(default_factory=dict)
+
+
+class Listed(NamedTuple):
+    """A line of the report of rejected rows, and the reasons that it gives."""
+
+    codes: list[str]
+    text: bytes
 
 
 class RowsPipeline(Pipeline):
@@ -85,11 +92,18 @@ class RowsPipeline(Pipeline):
             header=first_line,
         )
 
+        # Lines of rows that are bad by themselves are made here, before the transaction that calls `settle`. SQLite has
+        # one writer at a time, and all others waited while hundreds of thousands of lines were made.
+        most = limits().listed_rows(sheet.columns)
+        made = self._lines(read, sheet, judged, room=most - job.bad_rows)
+
         def settle() -> FoldedWindow:
             # Called again, it starts from what the rows alone tell.
             settled = replace(judged, reasons={index: [*codes] for index, codes in judged.reasons.items()})
             self.keep(job, settled, prepared)
-            return self._settled(window, read, sheet, settled, room=limits().listed_rows(sheet.columns) - job.bad_rows)
+            # The window before has been committed since, and may have filled the report.
+            lines = self._lines(read, sheet, settled, room=most - job.bad_rows, made=made)
+            return self._settled(window, read, settled, lines)
 
         return replace(window, settle=settle)
 
@@ -164,19 +178,32 @@ class RowsPipeline(Pipeline):
                 judged.reasons[index] = codes
         return judged
 
-    def _settled(self, window: FoldedWindow, read: Rows, sheet: Sheet, judged: Judged, *, room: int) -> FoldedWindow:
-        counted = Counter(code for codes in judged.reasons.values() for code in set(codes))
+    def _lines(
+        self, read: Rows, sheet: Sheet, judged: Judged, *, room: int, made: Mapping[int, Listed] | None = None
+    ) -> dict[int, Listed]:
+        """The lines of the report for the first `room` rejected rows, by index.
+
+        A line in `made` is taken if its reasons are the same.
+        """
         listed = sorted(judged.reasons)[: max(room, 0)]
         places = self._places(sheet)
-        lines = []
+        lines: dict[int, Listed] = {}
         for index in listed:
-            told = self._told(judged.reasons[index])
-            lines.append(self._rejected(read.rows[index], judged.first + index, told, places))
+            codes = judged.reasons[index]
+            if made and index in made and made[index].codes == codes:
+                lines[index] = made[index]
+                continue
+            text = self._rejected(read.rows[index], judged.first + index, self._told(codes), places)
+            lines[index] = Listed([*codes], text.encode("utf-8", "replace"))
+        return lines
+
+    def _settled(self, window: FoldedWindow, read: Rows, judged: Judged, lines: Mapping[int, Listed]) -> FoldedWindow:
+        counted = Counter(code for codes in judged.reasons.values() for code in set(codes))
         return replace(
             window,
             bad_rows=len(judged.reasons),
             state=_state(counted, utf8=read.utf8),
-            rejected=[line.encode("utf-8", "replace") for line in lines],
+            rejected=[line.text for line in lines.values()],
             settle=None,
         )
 
