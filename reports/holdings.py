@@ -24,7 +24,7 @@ _FIELDS = (
     *("id", "kind", "options", "status", "rows", "bad_rows", "departments", "total", "encoding", "reasons"),
     *("error_code", "error", "created_at", "started_at", "finished_at", "undone_at"),
 )
-# What is made of a file may be larger than the file by so much and not count, so that small files count what people see.
+# What is made of a file may be larger than the file by so much and not count: small files count what people see.
 FREE_BYTES = 64 * 1024
 
 
